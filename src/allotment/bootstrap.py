@@ -1,0 +1,67 @@
+"""Putting the house together: a URL becomes a desk.
+
+Invariant: a book is created only where there was nothing, or when asked to; a book of another
+version is refused with the command to run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+
+from allotment.config import parse_url
+from allotment.desk import LocalDesk
+from allotment.errors import Misconfigured
+from allotment.model.access import Actor
+from allotment.model.access import local_owner as _owner
+from allotment.store import upgrade
+from allotment.store.dialect import Dialect
+from allotment.store.session import Store
+
+
+def clock() -> int:
+    """Now, in UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def local_owner() -> Actor:
+    """The person at this machine, as the owner of their own book."""
+    return _owner(f"local:{getpass.getuser()}")
+
+
+def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk:
+    """Open the book of addresses at a database URL.
+
+    `database`: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://...`; None: what
+    `ALLOTMENT_DATABASE` says, else a file in the user's data folder. A new SQLite file is
+    initialised; any other database only with `create`, which also upgrades an older book.
+
+    Raises:
+        SchemaMismatch: the database holds no book, or one of another version.
+        StoreUnavailable, Misconfigured: the database cannot be reached, or refuses us.
+    """
+    place = parse_url(database)
+    dialect = _dialect(place.url)
+    try:
+        if create or place.is_new:
+            upgrade.upgrade(dialect)
+        else:
+            upgrade.check(dialect)
+    except BaseException:
+        dialect.engine.dispose()
+        raise
+    return LocalDesk(Store(dialect, clock))
+
+
+def _dialect(url: str) -> Dialect:
+    if url.startswith("sqlite"):
+        from allotment.store.sqlite import SqliteDialect
+
+        return SqliteDialect(url)
+    try:
+        from allotment.store.postgres import PostgresDialect
+    except ImportError as error:
+        raise Misconfigured(
+            "PostgreSQL needs the extra: pip install 'allotment[postgres]'", phase="connect"
+        ) from error
+    return PostgresDialect(url)

@@ -1,0 +1,62 @@
+"""Which database, from what the caller or the environment says.
+
+Invariant: a URL is understood here or refused with the forms there are; passwords are not shown.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from allotment.errors import InvalidValue
+
+VARIABLE = "ALLOTMENT_DATABASE"
+_FORMS = "write sqlite:///path/to/file, sqlite:// (in memory) or postgresql://user@host/database"
+
+
+class Place(NamedTuple):
+    """A database, and whether there is nothing there yet that could be a book."""
+
+    url: str
+    is_new: bool
+
+
+def default_file() -> Path:
+    """The book of this user, where no database is named."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(home) / "allotment" / "book.db"
+
+
+def parse_url(database: str | None) -> Place:
+    """The database meant by a URL, by the environment, or by nobody.
+
+    Raises:
+        InvalidValue: the URL has none of the known forms.
+    """
+    url = database if database is not None else os.environ.get(VARIABLE)
+    if not url:
+        path = default_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        url = f"sqlite:///{path}"
+    scheme = url.partition(":")[0]
+    if url in ("sqlite://", "sqlite:///:memory:"):
+        return Place("sqlite://", is_new=True)
+    if url.startswith("sqlite:///"):
+        return _file(url, Path(url.removeprefix("sqlite:///")))
+    if scheme == "postgres":
+        return Place("postgresql" + url.removeprefix("postgres"), is_new=False)
+    if scheme == "postgresql":
+        return Place(url, is_new=False)
+    raise InvalidValue("database", _masked(url), _FORMS)
+
+
+def _file(url: str, path: Path) -> Place:
+    if not path.parent.is_dir():
+        raise InvalidValue("database", url, f"there is no folder {path.parent}; make it first")
+    return Place(url, is_new=not path.exists() or path.stat().st_size == 0)
+
+
+def _masked(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if found else url

@@ -1,0 +1,193 @@
+"""The desk: where every command and query comes in, whatever the door.
+
+Invariant: here alone transactions are begun, retried and committed; nothing is served without a
+permit, and every retry is bounded by a deadline.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from allotment.engine.access import Permit, authorize
+from allotment.errors import (
+    AllotmentError,
+    Busy,
+    CommitUnknown,
+    ConstraintFailed,
+    InvalidValue,
+    StoreError,
+)
+from allotment.model import wire
+from allotment.model.access import Actor
+from allotment.model.commands import Batch, Command
+from allotment.model.limits import BATCH_MAX
+from allotment.model.queries import Query
+from allotment.operations import perform, registry
+from allotment.operations.explain import LOOK_AGAIN, explain
+from allotment.operations.registry import AGAIN
+from allotment.store.group_commit import GroupCommit
+from allotment.store.session import NeedsPatience, Store
+
+R = TypeVar("R")
+
+DEADLINE_SECONDS = 30.0
+BACKOFF_SECONDS = 0.01
+BACKOFF_SECONDS_MAX = 0.5
+
+
+class Desk(Protocol):
+    """What a door talks to: a book, wherever it is."""
+
+    def do(self, command: Command[R], actor: Actor, /) -> R:
+        """Carry a command out, all of it or nothing; raises AllotmentError."""
+        ...
+
+    def ask(self, query: Query[R], actor: Actor, /) -> R:
+        """Answer a query from one snapshot; raises AllotmentError."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the desk holds; it is not used again."""
+        ...
+
+
+class LocalDesk:
+    """The desk of a book in a database that this process reaches itself; thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._group: GroupCommit[Permit[Any]] = GroupCommit(self._serve_group)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.store.close()
+
+    def __enter__(self) -> LocalDesk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def do(self, command: Command[R], actor: Actor, /) -> R:
+        """Carry a command out in one transaction.
+
+        Raises:
+            InvalidValue: a field breaks its rule.
+            Forbidden: the actor may not.
+            AllotmentError: as the command says; nothing was changed, except after CommitUnknown.
+        """
+        wire.check(actor)
+        wire.check(command)
+        permit = authorize(actor, command)
+        result: R
+        if registry.is_hot(type(command)):
+            result = self._group.submit(permit)
+        else:
+            result = self._alone(permit, _parts(permit))
+        return result
+
+    def ask(self, query: Query[R], actor: Actor, /) -> R:
+        """Answer a query from one snapshot.
+
+        Raises:
+            InvalidValue, Forbidden, AllotmentError: as `do`.
+        """
+        wire.check(actor)
+        wire.check(query)
+        permit = authorize(actor, query)
+
+        def once(_patient: bool) -> R:
+            with self.store.reading() as r:
+                answer: R = registry.answer(r, permit)
+            return answer
+
+        return _until_served(once)
+
+    def _alone(self, permit: Permit[Any], parts: Sequence[Permit[Any]], wait: bool = False) -> Any:
+        """One command in a transaction of its own, until it is served or the deadline is over."""
+
+        def once(patient: bool) -> Any:
+            with self.store.writing(patient=patient or wait) as tx:
+                return perform.perform_one(tx, permit, parts)
+
+        return _until_served(once, permit.request)
+
+    def _serve_group(self, permits: Sequence[Permit[Any]]) -> list[Any]:
+        """Hot commands in one transaction; what cannot be served so is served alone."""
+        if len(permits) == 1:
+            return [self._caught(permits[0], wait=False)]
+        try:
+            with self.store.writing() as tx:
+                outcomes = perform.perform_many(tx, permits)
+        except (StoreError, NeedsPatience):
+            # Somebody in the batch, or the database: one by one shows whom it concerns.
+            return [self._caught(permit, wait=False) for permit in permits]
+        return [
+            self._caught(permit, wait=True) if outcome is AGAIN else outcome
+            for permit, outcome in zip(permits, outcomes, strict=True)
+        ]
+
+    def _caught(self, permit: Permit[Any], *, wait: bool) -> Any:
+        try:
+            return self._alone(permit, (), wait)
+        except AllotmentError as error:
+            return error
+
+
+def _parts(permit: Permit[Any]) -> list[Permit[Any]]:
+    """The permits of a batch's commands, each of which the actor must be allowed."""
+    batch = permit.request
+    if not isinstance(batch, Batch):
+        return []
+    if not 1 <= len(batch.commands) <= BATCH_MAX:
+        raise InvalidValue("commands", len(batch.commands), f"a batch has 1 to {BATCH_MAX}")
+    parts = []
+    for place, command in enumerate(batch.commands):
+        if isinstance(command, Batch) or command.idempotency_key is not None:
+            rule = "a part of a batch is no batch, and has no idempotency key of its own"
+            raise InvalidValue(f"commands[{place}]", type(command).__name__, rule)
+        wire.check(command)
+        parts.append(authorize(permit.actor, command))
+    return parts
+
+
+def _until_served(once: Callable[[bool], R], command: Command[Any] | None = None) -> R:
+    """Run the whole use case again while that is safe and there is time."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    patient = False
+    attempt = 0
+    while True:
+        try:
+            return once(patient)
+        except NeedsPatience as signal:
+            patient, spent = True, signal
+            failure: AllotmentError = Busy("others are at work on the same addresses; try again")
+        except ConstraintFailed as error:
+            assert command is not None, "a query writes nothing"
+            spent, failure = error, explain(error, command)
+            if error.constraint not in LOOK_AGAIN:
+                raise failure from error
+        except StoreError as error:
+            spent = failure = error
+            if not _may_run_again(error, command):
+                raise
+        attempt += 1
+        pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2 ** min(attempt, 10))
+        pause *= random.random() if attempt > 1 else 0  # noqa: S311 - jitter, not a secret
+        if time.monotonic() + pause > deadline:
+            raise failure from spent
+        time.sleep(pause)
+
+
+def _may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
+    """Whether running the whole use case again cannot do it twice.
+
+    After a lost commit only a keyed command may: its stored answer, if it committed, is found, or
+    makes the second one wait for the first and then refuses it.
+    """
+    if isinstance(error, CommitUnknown):
+        return command is None or command.idempotency_key is not None
+    return error.retryable

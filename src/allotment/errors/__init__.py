@@ -1,0 +1,73 @@
+"""The errors a caller can meet, named for what the caller can do next.
+
+Invariant: nothing below this floor is imported.
+"""
+
+from allotment.errors.domain import (
+    AddressTaken,
+    AlreadyExists,
+    Ambiguous,
+    Forbidden,
+    IdempotencyMismatch,
+    IdentifierTaken,
+    InUse,
+    InvalidValue,
+    NotFound,
+    Overlap,
+    PoolExhausted,
+    StaleAllocation,
+    VersionMismatch,
+)
+from allotment.errors.root import AllotmentError, Kind
+from allotment.errors.store import (
+    Bug,
+    Busy,
+    CommitUnknown,
+    ConstraintFailed,
+    DeadlineExceeded,
+    Deadlock,
+    Misconfigured,
+    NotPrimary,
+    Overloaded,
+    Phase,
+    SchemaMismatch,
+    Serialization,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreUnavailable,
+)
+
+__all__ = [
+    "AddressTaken",
+    "AllotmentError",
+    "AlreadyExists",
+    "Ambiguous",
+    "Bug",
+    "Busy",
+    "CommitUnknown",
+    "ConstraintFailed",
+    "DeadlineExceeded",
+    "Deadlock",
+    "Forbidden",
+    "IdempotencyMismatch",
+    "IdentifierTaken",
+    "InUse",
+    "InvalidValue",
+    "Kind",
+    "Misconfigured",
+    "NotFound",
+    "NotPrimary",
+    "Overlap",
+    "Overloaded",
+    "Phase",
+    "PoolExhausted",
+    "SchemaMismatch",
+    "Serialization",
+    "StaleAllocation",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreUnavailable",
+    "VersionMismatch",
+]

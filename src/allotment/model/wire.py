@@ -1,0 +1,150 @@
+"""Commands, queries and results as JSON, and the one check that a value obeys its rules.
+
+Invariant: what `check` lets pass is valid by type, whichever door or program built it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from hashlib import sha256
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from allotment.errors import InvalidValue
+from allotment.model.address import Address, parse_address
+from allotment.model.address_range import AddressRange, parse_range
+from allotment.model.commands import Command
+from allotment.model.mac import Mac, parse_mac
+from allotment.model.prefix import Prefix, parse_prefix
+
+T = TypeVar("T")
+
+_PARSERS = {
+    Address: parse_address,
+    Prefix: parse_prefix,
+    AddressRange: parse_range,
+    Mac: parse_mac,
+}
+
+
+class _Rule(Protocol):
+    def check(self, value: Any, field: str) -> None: ...  # Any: a rule judges any value
+
+
+def _to_wire(value: object) -> str:
+    if isinstance(value, Address | Prefix | AddressRange | Mac):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no wire form")
+
+
+def _from_wire(kind: type, text: object) -> object:
+    parse = _PARSERS.get(kind)
+    if parse is None:
+        raise TypeError(f"{kind.__name__} has no wire form")
+    return parse(text)  # type: ignore[arg-type]  # the parsers refuse what is not str themselves
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_to_wire)
+
+
+def encode(value: object) -> bytes:
+    """The JSON of a command, query or result; integers keep every digit."""
+    return _encoder.encode(value)
+
+
+def plain(value: object) -> Any:  # Any: JSON values are of any type
+    """The same as `encode`, as plain Python values."""
+    return msgspec.to_builtins(value, enc_hook=_to_wire)
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: unions are not types to mypy
+    return msgspec.json.Decoder(kind, dec_hook=_from_wire)
+
+
+def decode(kind: type[T], raw: bytes) -> T:
+    """A value of `kind` from JSON.
+
+    Raises:
+        InvalidValue: the JSON is broken, a field is unknown, or a value breaks its rule.
+    """
+    try:
+        value: T = _decoder(kind).decode(raw)
+    except msgspec.ValidationError as error:
+        raise InvalidValue("request", raw[:60].decode("utf-8", "replace"), str(error)) from error
+    except msgspec.DecodeError as error:
+        raise InvalidValue("request", raw[:60].decode("utf-8", "replace"), str(error)) from error
+    return value
+
+
+def request_hash(command: Command[Any]) -> bytes:  # Any: whatever it answers
+    """What tells two requests with one idempotency key apart: a digest of all other fields."""
+    return sha256(_encoder.encode(msgspec.structs.replace(command, idempotency_key=None))).digest()
+
+
+class _Check:
+    """One field's permitted types and rules, read from its annotation once."""
+
+    __slots__ = ("element", "field", "kinds", "rules", "said")
+
+    def __init__(self, field: str, hint: Any) -> None:  # Any: an annotation
+        self.field = field
+        self.rules: list[_Rule] = []
+        self.kinds: tuple[type, ...] = ()
+        self.element: _Check | None = None
+        self._read(hint)
+        self.said = " or ".join(kind.__name__ for kind in self.kinds if kind is not UnsetType)
+
+    def _read(self, hint: Any) -> None:  # Any: an annotation
+        origin = get_origin(hint)
+        if origin is Annotated:
+            kind, *rules = get_args(hint)
+            self._read(kind)
+            self.rules += [rule for rule in rules if hasattr(rule, "check")]
+        elif origin in (Union, UnionType):
+            for part in get_args(hint):
+                self._read(part)
+        elif origin is tuple:
+            self.kinds += (tuple,)
+            self.element = _Check(f"{self.field}[]", get_args(hint)[0])
+        elif origin is Literal:
+            self.kinds += tuple({type(choice) for choice in get_args(hint)})
+        else:
+            self.kinds += (get_origin(hint) or (NoneType if hint is None else hint),)
+
+    def __call__(self, value: object) -> None:
+        if value is None or value is UNSET:
+            if type(value) in self.kinds:
+                return
+            raise InvalidValue(self.field, value, f"must be {self.said}")
+        if not isinstance(value, self.kinds) or (isinstance(value, bool) and bool not in self.kinds):
+            raise InvalidValue(self.field, value, f"must be {self.said}")
+        for rule in self.rules:
+            rule.check(value, self.field)
+        if self.element is not None and isinstance(value, tuple):
+            for item in value:
+                self.element(item)
+
+
+@cache
+def _checks(kind: type) -> tuple[tuple[str, object, _Check], ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    return tuple(
+        (field.name, field.default, _Check(field.name, hints[field.name]))
+        for field in msgspec.structs.fields(kind)
+    )
+
+
+def check(value: msgspec.Struct) -> None:
+    """Check every field of a command, query or actor against its type and rules.
+
+    Raises:
+        InvalidValue: naming the field, the value and the rule.
+    """
+    for name, default, verify in _checks(type(value)):
+        found = getattr(value, name)
+        if found is not default:
+            verify(found)

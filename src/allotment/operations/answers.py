@@ -1,0 +1,21 @@
+"""The answer type of each command, read from its type parameter.
+
+Invariant: nothing is listed by hand, so no command can be forgotten.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, get_args, get_origin
+
+from allotment.model.commands import Command
+from allotment.model.queries import Query
+
+
+@cache
+def answer_type(kind: type[Command[Any]] | type[Query[Any]]) -> Any:  # Any: a type expression
+    """What a command or query of this kind is answered with."""
+    for parent in kind.__orig_bases__:  # type: ignore[union-attr]  # set by typing on generics
+        if get_origin(parent) in (Command, Query):
+            return get_args(parent)[0]
+    raise AssertionError(f"{kind.__name__} does not say what it answers")

@@ -1,0 +1,91 @@
+"""Held addresses as people ask for them: one, many, and changing what is said about them.
+
+Invariant: a change names the allocation it means; what is not named does not change.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from msgspec import UNSET
+
+from allotment.errors import InvalidValue, NotFound, StaleAllocation
+from allotment.model.address import Address
+from allotment.model.commands import UpdateAllocation
+from allotment.model.extent import Extent
+from allotment.model.queries import GetAllocation, ListAllocations
+from allotment.model.results import Allocation, Page
+from allotment.operations.projects import changes_of
+from allotment.operations.registry import answers, handles
+from allotment.store import allocations, directory, pages
+from allotment.store.allocations import Filter
+from allotment.store.directory import SUBNET
+from allotment.store.session import Read, Write
+
+
+@handles(UpdateAllocation)
+def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
+    """Change the attributes of a held address."""
+    subnet = directory.find_inside(tx, SUBNET, command.subnet, command.scope)
+    directory.lock(tx, SUBNET, subnet.id, exclusive=False)
+    found = _held(tx, subnet.id, command.address)
+    if command.allocation_id is not None and command.allocation_id != str(found.id):
+        raise StaleAllocation(str(command.address), command.allocation_id)
+    changes = changes_of(command, "identifier", "tags")
+    if command.status is not UNSET:
+        changes["status"] = command.status.value
+    if command.owner is not UNSET:
+        changes["project_id"] = directory.find_project_id(tx, command.owner)
+    if command.hostname is not UNSET:
+        changes["hostname"] = command.hostname.lower() if command.hostname else None
+    if command.mac is not UNSET:
+        changes["mac"] = str(command.mac) if command.mac else None
+    if command.description is not UNSET:
+        changes["description"] = command.description or None
+    allocations.change(tx, subnet.id, command.address.value, changes)
+    return _held(tx, subnet.id, command.address)
+
+
+def _held(r: Read, subnet_id: UUID, address: Address) -> Allocation:
+    found = allocations.find(r, subnet_id, address.value)
+    if found is None or found.address != address:
+        raise NotFound("allocation", address, "nobody holds it in this subnet")
+    return found
+
+
+@answers(GetAllocation)
+def get_allocation(r: Read, query: GetAllocation) -> Allocation:
+    """The allocation that holds an address."""
+    subnet = directory.find_inside(r, SUBNET, query.subnet, query.scope)
+    return _held(r, subnet.id, query.address)
+
+
+@answers(ListAllocations)
+def list_allocations(r: Read, query: ListAllocations) -> Page[Allocation]:
+    """Held addresses by subnet and address."""
+    wanted = Filter(
+        identifier=query.identifier,
+        hostname=query.hostname,
+        mac=str(query.mac) if query.mac else None,
+        tag=query.tag,
+        status=query.status.value if query.status else None,
+        project_id=directory.find_project_id(r, query.owner),
+    )
+    if query.subnet is not None:
+        subnet = directory.find_inside(r, SUBNET, query.subnet, query.scope)
+        wanted = wanted._replace(subnet_ids=[subnet.id])
+    elif query.scope is not None:
+        wanted = wanted._replace(scope_id=directory.find_scope(r, query.scope).id)
+    if query.within is not None and query.range is not None:
+        raise InvalidValue("range", str(query.range), "give either a range or within")
+    if query.within is not None:
+        run = Extent(query.within.first, query.within.last)
+        wanted = wanted._replace(family=query.within.family, run=run)
+    if query.range is not None:
+        run = Extent(query.range.first, query.range.last)
+        wanted = wanted._replace(family=query.range.family, run=run)
+    after = None
+    if query.cursor is not None:
+        subnet_id, address = pages.read_cursor(query.cursor, [str, int])
+        after = (UUID(subnet_id), address)
+    return allocations.listed(r, wanted, after, query.limit)

@@ -1,0 +1,91 @@
+"""Prefixes held from a subnet pool by an owner, without being subnets of the book.
+
+Invariant: a held prefix stands in the forest, so nothing else is ever carved from it.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from allotment.errors import InvalidValue, NotFound, StaleAllocation
+from allotment.model.commands import AllocatePrefix, ReleasePrefix
+from allotment.model.prefix import Prefix
+from allotment.model.queries import ListPrefixAllocations
+from allotment.model.results import Page, PrefixAllocation, Released
+from allotment.operations import carving
+from allotment.operations.registry import answers, handles
+from allotment.operations.subnets import wanted_length
+from allotment.store import directory, prefix_allocations, prefixes
+from allotment.store.directory import POOL, SCOPE, AnyRow
+from allotment.store.prefixes import held
+from allotment.store.session import Read, Write
+
+
+@handles(AllocatePrefix)
+def allocate_prefix(tx: Write, command: AllocatePrefix) -> PrefixAllocation:
+    """Hold a prefix; the same identifier gets the same prefix again."""
+    if command.prefix is not None and command.length is not None:
+        raise InvalidValue("length", command.length, f"the prefix {command.prefix} says it already")
+    pool = directory.find_inside(tx, POOL, command.pool, command.scope)
+    project_id = directory.find_project_id(tx, command.owner)
+    directory.lock(tx, SCOPE, pool.scope_id, exclusive=False)
+    directory.lock(tx, POOL, pool.id, exclusive=False)
+    if command.identifier is not None:
+        before = prefix_allocations.identified(tx, pool.id, command.identifier)
+        if before is not None:
+            return before
+    prefix = _take(tx, pool, command)
+    held_id = uuid4()
+    values = {
+        "id": held_id,
+        "pool_id": pool.id,
+        "family": prefix.family,
+        "first": prefix.first,
+        "length": prefix.length,
+        "created_at": tx.now,
+        "status": command.status.value,
+        "project_id": project_id,
+        "identifier": command.identifier,
+        "description": command.description or None,
+        "tags": command.tags,
+    }
+    prefix_allocations.enter(tx, values)
+    prefixes.enter(tx, [held("allocation", held_id, pool.scope_id, pool.id, prefix)])
+    made = prefix_allocations.find(tx, pool.id, prefix.first)
+    assert made is not None, "what was entered is there"
+    return made
+
+
+def _take(tx: Write, pool: AnyRow, command: AllocatePrefix) -> Prefix:
+    if command.prefix is None:
+        return carving.carve(tx, pool, wanted_length(pool, command.length), command.placement)
+    own = prefixes.of_holders(tx, [pool.id])
+    if not any(one.prefix.contains(command.prefix) for one in own):
+        raise InvalidValue("prefix", str(command.prefix), f"it lies outside the pool {pool.name}")
+    carving.carve_exactly(tx, pool.id, command.prefix)
+    return command.prefix
+
+
+@handles(ReleasePrefix)
+def release_prefix(tx: Write, command: ReleasePrefix) -> Released:
+    """Give a prefix back."""
+    pool = directory.find_inside(tx, POOL, command.pool, command.scope)
+    directory.lock(tx, SCOPE, pool.scope_id, exclusive=False)
+    directory.lock(tx, POOL, pool.id, exclusive=False)
+    found = prefix_allocations.find(tx, pool.id, command.prefix.first)
+    if found is None or found.prefix != command.prefix:
+        raise NotFound("prefix allocation", command.prefix, f"nobody holds it of {pool.name}")
+    if command.allocation_id is not None and command.allocation_id != str(found.id):
+        raise StaleAllocation(str(command.prefix), command.allocation_id)
+    if not prefix_allocations.delete_one(tx, pool.id, found.prefix.first):
+        raise NotFound("prefix allocation", command.prefix, "it was released meanwhile")
+    prefixes.remove(tx, found.id)
+    carving.give_back(tx, pool.id, found.prefix)
+    return Released(count=1)
+
+
+@answers(ListPrefixAllocations)
+def list_prefix_allocations(r: Read, query: ListPrefixAllocations) -> Page[PrefixAllocation]:
+    """A pool's held prefixes, in order."""
+    pool = directory.find_inside(r, POOL, query.pool, query.scope)
+    return prefix_allocations.listed(r, pool.id, query.cursor, query.limit)

@@ -1,0 +1,163 @@
+"""Giving addresses back.
+
+Invariant: an address returns to the free space exactly when its allocation is deleted, and only if
+it lies in an allocation pool; a release that names an allocation frees that one or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from allotment.engine.extents import canonical, intersect
+from allotment.errors import AllotmentError, InvalidValue, NotFound, StaleAllocation
+from allotment.model.address import Address
+from allotment.model.commands import ReleaseAddress, ReleaseAddresses, ReleaseMatching
+from allotment.model.extent import Extent
+from allotment.model.results import Released
+from allotment.operations.free_space import Space, give_back
+from allotment.operations.references import References
+from allotment.operations.registry import Outcome, handles, handles_many
+from allotment.operations.specific import prefix_of
+from allotment.store import allocation_pools, allocations
+from allotment.store.allocations import Filter
+from allotment.store.dialect import SubnetRow
+from allotment.store.directory import read_id
+from allotment.store.session import Write
+
+_CHUNK = 1000
+
+
+@handles_many(ReleaseAddress)
+def release_addresses_one_by_one(tx: Write, commands: Sequence[ReleaseAddress]) -> list[Outcome]:
+    """Give one address back for each command."""
+    references = References(tx)
+    outcomes: list[Outcome] = [None] * len(commands)
+    places: dict[int, UUID] = {}
+    for place, command in enumerate(commands):
+        try:
+            places[place] = references.subnet(command.subnet, command.scope)
+        except AllotmentError as error:
+            outcomes[place] = error
+    locked = tx.dialect.lock_subnets(tx, {subnet: 0 for subnet in sorted(set(places.values()))})
+    for place in sorted(places, key=lambda one: (places[one], commands[one].address)):
+        subnet = locked.get(places[place])
+        try:
+            if subnet is None:
+                raise NotFound("subnet", places[place], "'allotment subnet list' shows them")
+            outcomes[place] = _release(tx, subnet.row, commands[place])
+        except AllotmentError as error:
+            outcomes[place] = error
+    return outcomes
+
+
+def _release(tx: Write, row: SubnetRow, command: ReleaseAddress) -> Released:
+    value = _inside(row, command.address)
+    if command.allocation_id is not None:
+        holder = allocations.find(tx, row.id, value)
+        wanted = read_id(command.allocation_id)
+        if wanted is None:
+            raise InvalidValue("allocation_id", command.allocation_id, "it must be an id")
+        if holder is not None and holder.id != wanted:
+            raise StaleAllocation(str(command.address), command.allocation_id)
+    if allocations.delete_one(tx, row.id, value) is None:
+        raise _not_held(row, command.address)
+    _return(tx, row, [Extent(value, value)])
+    return Released(count=1)
+
+
+def _inside(row: SubnetRow, address: Address) -> int:
+    prefix = prefix_of(row)
+    if not prefix.contains(address):
+        raise InvalidValue("address", str(address), f"it must lie inside the subnet {prefix}")
+    return address.value
+
+
+def _not_held(row: SubnetRow, address: Address) -> NotFound:
+    return NotFound("allocation", address, f"nobody holds it in subnet {prefix_of(row)}")
+
+
+def _return(tx: Write, row: SubnetRow, runs: Sequence[Extent]) -> None:
+    """Put runs that are no longer held back into the pools they lie in."""
+    keep_age = row.placement == "least-recently-used"
+    rests = row.quarantine_seconds * 1000
+    available_at = tx.now + rests if rests or keep_age else 0
+    space = Space(row.id, keep_age=keep_age)
+    for run in runs:
+        at = run.first
+        while at <= run.last:
+            pool = allocation_pools.covering(tx, row.id, at) or allocation_pools.next_after(
+                tx, row.id, at
+            )
+            if pool is None or pool.first > run.last:
+                break
+            part = intersect((run,), (pool,))[0]
+            give_back(tx, space, part, pool, available_at)
+            at = part.last + 1
+
+
+def runs_of(values: Iterable[int]) -> tuple[Extent, ...]:
+    """Addresses as runs."""
+    return canonical(Extent(value, value) for value in values)
+
+
+@handles(ReleaseAddresses)
+def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
+    """Give several addresses back, all or none."""
+    subnet_id = References(tx).subnet(command.subnet, command.scope)
+    row = _locked(tx, subnet_id)
+    values = sorted({_inside(row, address) for address in command.addresses})
+    count = allocations.delete_many(tx, row.id, values)
+    if count != len(values):
+        # All or none: the transaction is rolled back, so look at what it was before.
+        raise _first_not_held(tx, row, values)
+    _return(tx, row, runs_of(values))
+    return Released(count=count)
+
+
+def _first_not_held(tx: Write, row: SubnetRow, values: Sequence[int]) -> AllotmentError:
+    tx.conn.rollback()
+    with_holder = set()
+    for start in range(0, len(values), _CHUNK):
+        some = values[start : start + _CHUNK]
+        with_holder.update(allocations.addresses_within(tx, row.id, Extent(some[0], some[-1])))
+    missing = next((value for value in values if value not in with_holder), values[0])
+    return _not_held(row, Address.of(row.family, missing))
+
+
+def _locked(tx: Write, subnet_id: UUID) -> SubnetRow:
+    locked = tx.dialect.lock_subnets(tx, {subnet_id: 0})
+    if subnet_id not in locked:
+        raise NotFound("subnet", subnet_id, "'allotment subnet list' shows them")
+    return locked[subnet_id].row
+
+
+@handles(ReleaseMatching)
+def release_matching(tx: Write, command: ReleaseMatching) -> Released:
+    """Give back all that an owner or an identifier holds."""
+    if (command.owner is None) == (command.identifier is None):
+        raise InvalidValue("owner", command.owner, "give either an owner or an identifier")
+    references = References(tx)
+    project_id, _ = references.project(command.owner)
+    if command.subnet is not None:
+        subnets = [references.subnet(command.subnet, command.scope)]
+    elif project_id is not None:
+        subnets = allocations.subnets_of_project(tx, project_id)
+    else:
+        raise InvalidValue("subnet", None, "an identifier is known within its subnet: name that")
+    wanted = Filter(project_id=project_id, identifier=command.identifier)
+    count = sum(_release_all(tx, _locked(tx, subnet), wanted) for subnet in subnets)
+    if not count and command.identifier is not None:
+        raise NotFound("allocation with identifier", command.identifier)
+    return Released(count=count)
+
+
+def _release_all(tx: Write, row: SubnetRow, wanted: Filter) -> int:
+    count = 0
+    while True:
+        page = allocations.listed(tx, wanted._replace(subnet_ids=[row.id]), None, _CHUNK)
+        values = [one.address.value for one in page.items]
+        if not values:
+            return count
+        count += allocations.delete_many(tx, row.id, values)
+        _return(tx, row, runs_of(values))

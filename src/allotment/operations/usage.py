@@ -1,0 +1,293 @@
+"""Exact use and free space of subnets, subnet pools and scopes.
+
+Invariant: free + quarantined + held = size of the pools, in integers, from one snapshot; no
+allocation is read one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from allotment.engine.extents import blocks, size, subtract
+from allotment.errors import InvalidValue, NotFound
+from allotment.model.address import BITS
+from allotment.model.address_range import AddressRange
+from allotment.model.extent import Extent
+from allotment.model.prefix import Prefix
+from allotment.model.queries import GetUtilisation, ListFree
+from allotment.model.results import FreeRange, Page, Utilisation
+from allotment.operations.registry import answers
+from allotment.store import allocation_pools, allocations, directory, extents, pages, prefixes
+from allotment.store.directory import POOL, SCOPE, SUBNET, AnyRow
+from allotment.store.session import Read
+
+
+class Container(NamedTuple):
+    """A subnet, subnet pool or scope as the usage of it is told."""
+
+    kind: str
+    id: UUID
+    name: str
+    scope: str
+    prefixes: tuple[Prefix, ...]
+
+
+def find(r: Read, reference: str, scope: str | None, kind: str | None = None) -> Container:
+    """The subnet, pool or scope that a reference means; the smallest wins for a CIDR.
+
+    Raises:
+        NotFound, Ambiguous: nothing or several things are meant.
+    """
+    seekers = {"subnet": _subnet, "pool": _pool, "scope": _scope}
+    if kind is not None and kind not in seekers:
+        raise InvalidValue("kind", kind, f"it is one of {', '.join(seekers)}")
+    for noun, seek in seekers.items():
+        if kind in (None, noun):
+            try:
+                return seek(r, reference, scope)
+            except NotFound:
+                continue
+    raise NotFound("subnet, subnet pool or scope", reference, "'allotment tree' shows them")
+
+
+def _subnet(r: Read, reference: str, scope: str | None) -> Container:
+    row = directory.find_inside(r, SUBNET, reference, scope)
+    return of_subnet(row)
+
+
+def of_subnet(row: AnyRow) -> Container:
+    """A subnet's row as a container."""
+    prefix = Prefix.of(row.family, row.first, row.length)
+    return Container("subnet", row.id, row.name or str(prefix), row.scope, (prefix,))
+
+
+def _pool(r: Read, reference: str, scope: str | None) -> Container:
+    row = directory.find_inside(r, POOL, reference, scope)
+    own = tuple(one.prefix for one in prefixes.of_holders(r, [row.id]))
+    return Container("pool", row.id, row.name, row.scope, own)
+
+
+def _scope(r: Read, reference: str, scope: str | None) -> Container:
+    row = directory.find_named(r, SCOPE, reference)
+    roots = tuple(one.prefix for one in prefixes.children(r, row.id))
+    return Container("scope", row.id, row.name, row.name, roots)
+
+
+@answers(GetUtilisation)
+def get_utilisation(r: Read, query: GetUtilisation) -> Page[Utilisation]:
+    """Use of what is named, else of all subnets, pools or scopes, by pages."""
+    if query.containers:
+        found = [find(r, one, query.scope, query.kind) for one in query.containers]
+        return Page(items=tuple(measure(r, found)))
+    kind = query.kind or "scope"
+    scopes = directory.listed(r, SCOPE, [], [SCOPE.table.c.name], 10_000)
+    if query.scope is not None:
+        scopes = [directory.find_scope(r, query.scope)]
+    if kind == "scope":
+        return Page(items=tuple(measure(r, [_scope(r, str(row.id), None) for row in scopes])))
+    return _of_all(r, query, kind, [row.id for row in scopes])
+
+
+def _of_all(
+    r: Read, query: GetUtilisation, kind: str, scope_ids: Sequence[UUID]
+) -> Page[Utilisation]:
+    known = {"subnet": SUBNET, "pool": POOL}.get(kind)
+    if known is None:
+        raise InvalidValue("kind", kind, "it is one of subnet, pool, scope")
+    column = known.table.c.id
+    where = [known.table.c.scope_id.in_(scope_ids)]
+    if query.cursor is not None:
+        where.append(column > UUID(pages.read_cursor(query.cursor, [str])[0]))
+    rows = directory.listed(r, known, where, [column], query.limit)
+    kept = rows[: query.limit]
+    if known is SUBNET:
+        found = [of_subnet(row) for row in kept]
+    else:
+        own: dict[UUID, list[Prefix]] = {row.id: [] for row in kept}
+        for one in prefixes.of_holders(r, list(own)):
+            own[one.holder_id].append(one.prefix)
+        found = [
+            Container("pool", row.id, row.name, row.scope, tuple(own[row.id])) for row in kept
+        ]
+    more = len(rows) > query.limit
+    cursor = pages.write_cursor((str(kept[-1].id),)) if more else None
+    return Page(items=tuple(measure(r, found)), next=cursor)
+
+
+def measure(r: Read, containers: Sequence[Container]) -> list[Utilisation]:
+    """The use of some containers, in their order."""
+    subnets = [one for one in containers if one.kind == "subnet"]
+    measured = _subnets(r, subnets)
+    measured.update(_pools(r, [one for one in containers if one.kind == "pool"]))
+    for one in containers:
+        if one.kind == "scope":
+            measured[one.id] = _of_scope(r, one)
+    return [measured[one.id] for one in containers]
+
+
+def _free(r: Read, ids: Sequence[UUID]) -> dict[UUID, list[int]]:
+    """Of each container: how many addresses are free now, and how many still rest."""
+    counts = {container: [0, 0] for container in ids}
+    if ids:
+        for container, found in extents.stream(r, ids):
+            counts[container][found.available_at > r.now] += found.extent.size
+    return counts
+
+
+def _subnets(r: Read, containers: Sequence[Container]) -> dict[UUID, Utilisation]:
+    ids = [one.id for one in containers]
+    ranges = allocation_pools.of_subnets(r, ids) if ids else {}
+    counts = _free(r, ids)
+    reserved = allocations.reserved(r, ids)
+    measured = {}
+    for one in containers:
+        whole = Extent(one.prefixes[0].first, one.prefixes[0].last)
+        pool_size = size(ranges[one.id])
+        free, resting = counts[one.id]
+        outside = sum(
+            allocations.count_within(r, one.id, run) for run in subtract((whole,), ranges[one.id])
+        )
+        measured[one.id] = _told(
+            one, (whole.size, pool_size), (free, resting), (outside, reserved.get(one.id, 0))
+        )
+    return measured
+
+
+def _told(
+    one: Container, sizes: tuple[int, int], free: tuple[int, int], held: tuple[int, int]
+) -> Utilisation:
+    return Utilisation(
+        kind=one.kind,
+        id=one.id,
+        name=one.name,
+        scope=one.scope,
+        prefixes=one.prefixes,
+        size=sizes[0],
+        pool_size=sizes[1],
+        free=free[0],
+        quarantined=free[1],
+        held=sizes[1] - free[0] - free[1],
+        held_outside=held[0],
+        reserved=held[1],
+    )
+
+
+def _pools(r: Read, containers: Sequence[Container]) -> dict[UUID, Utilisation]:
+    counts = _free(r, [one.id for one in containers])
+    measured = {}
+    for one in containers:
+        whole = sum(prefix.size for prefix in one.prefixes)
+        free, resting = counts[one.id]
+        measured[one.id] = _told(one, (whole, whole), (free, resting), (0, 0))
+    return measured
+
+
+def _of_scope(r: Read, one: Container) -> Utilisation:
+    """A scope: what its root prefixes hold; of its pools, what is carved counts as held."""
+    roots = prefixes.children(r, one.id)
+    pools = sorted({root.holder_id for root in roots if root.kind == "pool"})
+    free = sum(free for free, _ in _free(r, pools).values())
+    whole = sum(prefix.size for prefix in one.prefixes)
+    return _told(one, (whole, whole), (free, 0), (0, 0))
+
+
+@answers(ListFree)
+def list_free(r: Read, query: ListFree) -> Page[FreeRange]:
+    """Free space in order, as ranges or CIDRs."""
+    container = find(r, query.container, query.scope)
+    if container.kind != "scope":
+        homes = [container]
+    else:
+        homes = _pools_of(r, container.id)
+    start, after = _from_cursor(query.cursor)
+    found: list[tuple[int, FreeRange]] = []
+    for place in range(start, len(homes)):
+        home = homes[place]
+        for one in _pieces(r, home, query, after):
+            found.append((place, one))
+            if len(found) > query.limit:
+                break
+        after = -1
+        if len(found) > query.limit:
+            break
+    more = len(found) > query.limit
+    kept = found[: query.limit]
+    cursor = None
+    if more:
+        last = kept[-1]
+        cursor = pages.write_cursor((last[0], last[1].range.last))
+    return Page(items=tuple(one for _, one in kept), next=cursor)
+
+
+def _from_cursor(cursor: str | None) -> tuple[int, int]:
+    if cursor is None:
+        return 0, -1
+    place, after = pages.read_cursor(cursor, [int, int])
+    return place, after
+
+
+def _pools_of(r: Read, scope_id: UUID) -> list[Container]:
+    rows = directory.listed(
+        r, POOL, [POOL.table.c.scope_id == scope_id], [POOL.table.c.id], 1_000_000
+    )
+    own: dict[UUID, list[Prefix]] = {row.id: [] for row in rows}
+    for start in range(0, len(rows), 500):
+        for one in prefixes.of_holders(r, [row.id for row in rows[start : start + 500]]):
+            own[one.holder_id].append(one.prefix)
+    return [Container("pool", row.id, row.name, row.scope, tuple(own[row.id])) for row in rows]
+
+
+def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[FreeRange]:
+    """The free pieces of one container that begin after an address, as they are asked for."""
+    if not home.prefixes:
+        return
+    family = home.prefixes[0].family
+    bits = BITS[family]
+    if query.length is not None and query.length > bits:
+        raise InvalidValue("length", query.length, f"IPv{family} has {bits} bits")
+    for run in _runs(r, home.id, after):
+        if run.last <= after:
+            continue
+        run = Extent(max(run.first, after + 1), run.last)
+        if query.length is None and not query.as_prefixes:
+            whole = AddressRange.of(family, *run)
+            yield FreeRange(
+                container_id=home.id, container=home.name, range=whole, prefix=None, size=run.size
+            )
+            continue
+        for first, length in blocks(run, bits):
+            prefix = Prefix.of(family, first, length)
+            fits = query.length is None or length <= query.length
+            if fits and prefix.last > after:
+                yield FreeRange(
+                    container_id=home.id,
+                    container=home.name,
+                    range=AddressRange.of(family, prefix.first, prefix.last),
+                    prefix=prefix,
+                    size=prefix.size,
+                )
+
+
+def _runs(r: Read, container_id: UUID, after: int) -> Iterator[Extent]:
+    """Free runs in order, adjacent extents (stripes) as one."""
+    at, pending = after, None
+    while True:
+        batch = extents.page(r, container_id, at, 1000)
+        for found in batch:
+            if found.available_at > r.now:
+                continue
+            if pending is not None and pending.last + 1 == found.first:
+                pending = Extent(pending.first, found.last)
+            else:
+                if pending is not None:
+                    yield pending
+                pending = found.extent
+        if len(batch) < 1000:
+            break
+        at = batch[-1].last
+    if pending is not None:
+        yield pending
+
+

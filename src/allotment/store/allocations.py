@@ -1,0 +1,261 @@
+"""Held addresses: reading, changing and deleting them.
+
+Invariant: a deletion names what it deletes (address, and the allocation's id where the caller has
+one), so a late release never frees the next owner's address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+
+from allotment.model.address import Address
+from allotment.model.extent import Extent
+from allotment.model.mac import Mac
+from allotment.model.results import Allocation, Page, Status
+from allotment.store import pages, schema
+from allotment.store.columns import AddressValue, Id
+from allotment.store.session import Read, Write
+
+A, N, J, T = schema.allocation, schema.subnet, schema.project, schema.allocation_tag
+
+_FULL = (
+    select(A, N.c.family, J.c.name.label("project"))
+    .join(N, N.c.id == A.c.subnet_id)
+    .outerjoin(J, J.c.id == A.c.project_id)
+)
+_ONE = _FULL.where(
+    A.c.subnet_id == bindparam("subnet_id", type_=Id),
+    A.c.address == bindparam("address", type_=AddressValue),
+)
+_IDENTIFIED = _FULL.where(
+    A.c.identifier.in_(bindparam("identifiers", expanding=True)),
+    A.c.subnet_id.in_(bindparam("subnets", type_=Id, expanding=True)),
+)
+
+
+class Filter(NamedTuple):
+    """Which allocations are meant; every part that is given must hold."""
+
+    subnet_ids: Sequence[UUID] | None = None
+    scope_id: UUID | None = None
+    project_id: UUID | None = None
+    identifier: str | None = None
+    hostname: str | None = None
+    mac: str | None = None
+    tag: str | None = None
+    status: str | None = None
+    family: int | None = None
+    run: Extent | None = None
+
+
+def made(row: Row[Any]) -> Allocation:  # Any: columns are typed by the schema
+    """The answer a row stands for."""
+    return Allocation(
+        id=row.id,
+        subnet_id=row.subnet_id,
+        address=Address.of(row.family, row.address),
+        status=Status(row.status),
+        project_id=row.project_id,
+        project=row.project,
+        identifier=row.identifier,
+        hostname=row.hostname,
+        mac=Mac(row.mac) if row.mac else None,
+        description=row.description or "",
+        tags=row.tags,
+        created_at=row.created_at,
+    )
+
+
+def find(r: Read, subnet_id: UUID, address: int) -> Allocation | None:
+    """The allocation that holds an address."""
+    row = r.run(_ONE, {"subnet_id": subnet_id, "address": address}).one_or_none()
+    return None if row is None else made(row)
+
+
+def identified(
+    r: Read, subnets: Sequence[UUID], identifiers: Sequence[str]
+) -> dict[tuple[UUID, str], Allocation]:
+    """The allocations in some subnets that carry some identifiers."""
+    params = {"subnets": list(subnets), "identifiers": list(identifiers)}
+    found = (made(row) for row in r.run(_IDENTIFIED, params))
+    return {(one.subnet_id, one.identifier or ""): one for one in found}
+
+
+_FREED = (
+    delete(A)
+    .where(
+        A.c.subnet_id == bindparam("of_subnet", type_=Id),
+        A.c.address == bindparam("of_address", type_=AddressValue),
+    )
+    .returning(A.c.id)
+)
+
+
+def delete_one(tx: Write, subnet_id: UUID, address: int) -> UUID | None:
+    """Delete the allocation of an address; its id, or None when nobody held it."""
+    found: UUID | None = tx.run(
+        _FREED, {"of_subnet": subnet_id, "of_address": address}
+    ).scalar_one_or_none()
+    return found
+
+
+def delete_many(tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
+    """Delete the allocations of addresses; how many were held."""
+    count = 0
+    for start in range(0, len(addresses), 500):
+        some = addresses[start : start + 500]
+        statement = delete(A).where(A.c.subnet_id == subnet_id, A.c.address.in_(some))
+        count += tx.run(statement).rowcount
+    return count
+
+
+def delete_all(tx: Write, subnet_id: UUID) -> int:
+    """Delete every allocation of a subnet."""
+    return tx.run(delete(A).where(A.c.subnet_id == subnet_id)).rowcount
+
+
+def change(tx: Write, subnet_id: UUID, address: int, changes: dict[str, object]) -> None:
+    """Update the attributes of a held address; tags are replaced as a set."""
+    here = and_(A.c.subnet_id == subnet_id, A.c.address == address)
+    if changes:
+        tx.run(update(A).where(here).values(**changes))
+    if "tags" in changes:
+        tx.run(delete(T).where(T.c.subnet_id == subnet_id, T.c.address == address))
+        tags = changes["tags"]
+        assert isinstance(tags, tuple)
+        if tags:
+            rows = [{"tag": tag, "subnet_id": subnet_id, "address": address} for tag in tags]
+            tx.run(insert(T), rows)
+
+
+def count(r: Read, subnet_ids: Sequence[UUID]) -> int:
+    """How many addresses are held in some subnets."""
+    query = select(func.count()).select_from(A).where(A.c.subnet_id.in_(subnet_ids))
+    return int(r.run(query).scalar_one())
+
+
+def count_within(r: Read, subnet_id: UUID, run: Extent) -> int:
+    """How many addresses of a run are held."""
+    query = (
+        select(func.count())
+        .select_from(A)
+        .where(A.c.subnet_id == subnet_id, A.c.address.between(run.first, run.last))
+    )
+    return int(r.run(query).scalar_one())
+
+
+def addresses_within(
+    r: Read, subnet_id: UUID, run: Extent, limit: int | None = None
+) -> list[int]:
+    """The held addresses of a run, in order."""
+    query = (
+        select(A.c.address)
+        .where(A.c.subnet_id == subnet_id, A.c.address.between(run.first, run.last))
+        .order_by(A.c.address)
+    )
+    return list(r.run(query.limit(limit) if limit is not None else query).scalars())
+
+
+def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
+    """The subnets in which a project holds addresses."""
+    query = select(A.c.subnet_id).where(A.c.project_id == project_id).distinct()
+    return sorted(r.run(query).scalars())
+
+
+def listed(
+    r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int
+) -> Page[Allocation]:
+    """A page of the allocations meant, by subnet and address."""
+    query = _FULL.where(*_conditions(wanted))
+    if after is not None:
+        key = tuple_(A.c.subnet_id, A.c.address)
+        query = query.where(key > tuple_(*_bound(after)))
+    rows = r.run(query.order_by(A.c.subnet_id, A.c.address).limit(limit + 1)).all()
+    return pages.paged(rows, limit, lambda row: (str(row.subnet_id), row.address), made)
+
+
+def _bound(after: tuple[UUID, int]) -> tuple[ColumnElement[Any], ...]:  # Any: as in SQLAlchemy
+    return (
+        bindparam("after_subnet", after[0], type_=Id),
+        bindparam("after_address", after[1], type_=AddressValue),
+    )
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.subnet_ids is not None:
+        found.append(A.c.subnet_id.in_(wanted.subnet_ids))
+    for column, value in (
+        (N.c.scope_id, wanted.scope_id),
+        (A.c.project_id, wanted.project_id),
+        (A.c.identifier, wanted.identifier),
+        (A.c.mac, wanted.mac),
+        (A.c.status, wanted.status),
+        (N.c.family, wanted.family),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if wanted.hostname is not None:
+        found.append(begins(A.c.hostname, wanted.hostname.lower()))
+    if wanted.run is not None:
+        found.append(A.c.address.between(wanted.run.first, wanted.run.last))
+    if wanted.tag is not None:
+        tagged = select(T.c.address).where(
+            T.c.tag == wanted.tag, T.c.subnet_id == A.c.subnet_id, T.c.address == A.c.address
+        )
+        found.append(tagged.exists())
+    return found
+
+
+def begins(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:  # Any: a text column
+    """That a text begins so: a range in byte order, which an index serves."""
+    return and_(column >= text, column < text + "\U0010ffff")
+
+
+def matching(r: Read, text: str, scope_ids: Sequence[UUID], limit: int) -> list[Row[Any]]:
+    """Allocations whose hostname, identifier, MAC or tag begins with a text."""
+    tagged = select(T.c.subnet_id, T.c.address).where(begins(T.c.tag, text))
+    query = (
+        _FULL.add_columns(schema.address_scope.c.name.label("scope"))
+        .join(schema.address_scope, schema.address_scope.c.id == N.c.scope_id)
+        .where(
+            N.c.scope_id.in_(scope_ids),
+            or_(
+                begins(A.c.hostname, text.lower()),
+                begins(A.c.identifier, text),
+                begins(A.c.mac, text.lower()),
+                tuple_(A.c.subnet_id, A.c.address).in_(tagged),
+            ),
+        )
+        .order_by(A.c.subnet_id, A.c.address)
+        .limit(limit)
+    )
+    return list(r.run(query).all())
+
+
+def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many reserved addresses some subnets hold, where there are any."""
+    if not subnet_ids:
+        return {}
+    query = (
+        select(A.c.subnet_id, func.count())
+        .where(A.c.subnet_id.in_(subnet_ids), A.c.status == "reserved")
+        .group_by(A.c.subnet_id)
+    )
+    return {subnet_id: count for subnet_id, count in r.run(query)}

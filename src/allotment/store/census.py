@@ -1,0 +1,47 @@
+"""How many things there are, and of whom.
+
+Invariant: a count is exact and of one snapshot.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import Table, func, select
+
+from allotment.store import schema
+from allotment.store.session import Read
+
+_OWNED = {
+    "subnet pools": schema.subnet_pool,
+    "subnets": schema.subnet,
+    "allocations": schema.allocation,
+    "prefix allocations": schema.prefix_allocation,
+}
+_ALL = {
+    "projects": schema.project,
+    "scopes": schema.address_scope,
+    "pools": schema.subnet_pool,
+    "subnets": schema.subnet,
+    "allocations": schema.allocation,
+    "extents": schema.free_extent,
+}
+
+
+def _count(r: Read, table: Table, *where: object) -> int:
+    query = select(func.count()).select_from(table)
+    for condition in where:
+        query = query.where(condition)  # type: ignore[arg-type]  # conditions of the table
+    return int(r.run(query).scalar_one())
+
+
+def owned_by(r: Read, project_id: UUID) -> dict[str, int]:
+    """How many things of each kind a project owns."""
+    return {
+        noun: _count(r, table, table.c.project_id == project_id) for noun, table in _OWNED.items()
+    }
+
+
+def everything(r: Read) -> dict[str, int]:
+    """How many things of each kind the book holds."""
+    return {noun: _count(r, table) for noun, table in _ALL.items()}

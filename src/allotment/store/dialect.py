@@ -1,0 +1,145 @@
+"""The seam between the book and a database: what each must do natively, held equal by the
+conformance suite.
+
+Invariant: SQL that differs between databases, and the reading of their error codes, is behind
+this class; nobody else asks which database it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from allotment.errors import Phase, StoreError
+from allotment.model.extent import Extent
+
+if TYPE_CHECKING:
+    from allotment.store.session import Write
+
+
+class SubnetRow(NamedTuple):
+    """What the allocation path needs to know of a subnet."""
+
+    id: UUID
+    scope_id: UUID
+    family: int
+    first: int
+    length: int
+    placement: str
+    quarantine_seconds: int
+
+
+class LockedSubnet(NamedTuple):
+    """A locked subnet and what was taken from it on the way."""
+
+    row: SubnetRow
+    taken: list[Extent]
+
+
+class AllocationRow(NamedTuple):
+    """One row of `allocation`, in the order of its columns; addresses as integers."""
+
+    subnet_id: UUID
+    address: int
+    id: UUID
+    created_at: int
+    status: str
+    project_id: UUID | None
+    identifier: str | None
+    hostname: str | None
+    mac: str | None
+    description: str | None
+    tags: tuple[str, ...]
+
+
+class EventRow(NamedTuple):
+    """One row of `event`."""
+
+    at: int
+    actor: str
+    command: str
+    answer: str
+
+
+class Dialect(ABC):
+    """One kind of database."""
+
+    engine: Engine
+    driver_errors: tuple[type[Exception], ...]
+    shown: str
+    """The database as people may read it: no password."""
+    concurrent: bool
+    """Whether several transactions may write at once, so that locked rows are met."""
+
+    @abstractmethod
+    def exclusive(self, mode: str) -> AbstractContextManager[None]:
+        """What this process must hold before it opens a transaction of that mode."""
+
+    @abstractmethod
+    def begin(self, conn: Connection, mode: str) -> None:
+        """Begin a transaction: `read` (one snapshot) or `write`."""
+
+    # Any: the driver's parameters are of whatever types the statement's columns have.
+    @abstractmethod
+    def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
+        """Execute native statements; a list of parameters executes one for each."""
+
+    @abstractmethod
+    def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
+        """Execute what was deferred and commit, in as few round trips as there can be."""
+
+    @abstractmethod
+    def translate(self, error: Exception, phase: Phase) -> StoreError:
+        """The typed error of a driver's error, by its code and phase, never by its text."""
+
+    @abstractmethod
+    def native_schema(self) -> Sequence[str]:
+        """The guards and functions that SQLAlchemy's tables cannot say."""
+
+    @abstractmethod
+    def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
+        """The subnets that exist, kept from being deleted or reshaped until the end.
+
+        Where the subnet's own placement is `lowest`, also takes so many addresses of it at once.
+        """
+
+    @abstractmethod
+    def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
+        """Take up to `count` of the lowest free addresses of a locked container.
+
+        Skips extents that others have locked, unless the transaction is patient. What is taken
+        may be less than wanted; that alone proves nothing.
+        """
+
+    @abstractmethod
+    def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
+        """Enter held addresses; they are written with the commit."""
+
+    @abstractmethod
+    def record_runs(
+        self, tx: Write, pattern: AllocationRow, runs: Sequence[tuple[Extent, UUID]]
+    ) -> None:
+        """Enter every address of the runs, each run's ids counting up from its first id.
+
+        `pattern` gives the other columns. Nothing of the size of the runs is built in memory here.
+        """
+
+    @abstractmethod
+    def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
+        """Enter events; they are written with the commit."""
+
+
+def split_at_carry(extent: Extent) -> list[Extent]:
+    """Cut a run where the sign of its low 64 bits changes, so that each piece counts in int64."""
+    pieces = []
+    first = extent.first
+    while first <= extent.last:
+        last = min(first | ((1 << 63) - 1), extent.last)
+        pieces.append(Extent(first, last))
+        first = last + 1
+    return pieces

@@ -1,0 +1,229 @@
+"""PostgreSQL: many writers, row locks, native functions for the hot path.
+
+Invariant: locks are taken in one order - subnet, extents by last address, allocations - and a
+writer that is not patient never waits for an extent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.engine import make_url
+
+from allotment.errors import Phase, StoreError
+from allotment.model.extent import Extent
+from allotment.store.columns import dump_tags, pack, unpack
+from allotment.store.dialect import (
+    AllocationRow,
+    Dialect,
+    EventRow,
+    LockedSubnet,
+    SubnetRow,
+    split_at_carry,
+)
+from allotment.store.postgres_errors import translate
+from allotment.store.postgres_schema import NATIVE_SCHEMA
+from allotment.store.session import Write
+
+SETTINGS = (
+    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+    " -c plan_cache_mode=force_generic_plan"
+)
+CONNECTIONS = 16
+CONNECTIONS_MORE = 16
+CONNECTION_WAIT_SECONDS = 10.0
+
+_SUBNETS = (
+    "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
+    " WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+)
+_TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
+
+_COLUMNS = (
+    "subnet_id, address, id, created_at, status, project_id, identifier, hostname, mac,"
+    " description, tags"
+)
+_TYPES = "uuid[], bytea[], uuid[], int8[], text[], uuid[], text[], text[], text[], text[], text[]"
+_ALLOCATION = f"INSERT INTO allocation ({_COLUMNS}) VALUES ({', '.join(['%s'] * 11)})"
+_ALLOCATIONS = (
+    f"INSERT INTO allocation ({_COLUMNS}) SELECT * FROM unnest("
+    + ", ".join(f"%s::{kind}" for kind in _TYPES.split(", "))
+    + ")"
+)
+_RUN = (
+    f"INSERT INTO allocation ({_COLUMNS}) SELECT %s, %s::bytea || int8send(n),"
+    " encode(%s::bytea || int8send(%s + n), 'hex')::uuid, %s, %s, %s, %s, %s, %s, %s, %s"
+    " FROM generate_series(%s::int8, %s::int8) AS n"
+)
+_TAG = (
+    "INSERT INTO allocation_tag (tag, subnet_id, address)"
+    " SELECT * FROM unnest(%s::text[], %s::uuid[], %s::bytea[])"
+)
+_TAG_RUN = (
+    "INSERT INTO allocation_tag (tag, subnet_id, address)"
+    " SELECT tag, %s, %s::bytea || int8send(n)"
+    " FROM unnest(%s::text[]) AS tag, generate_series(%s::int8, %s::int8) AS n"
+)
+_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (%s, %s, %s, %s)"
+_EVENTS = (
+    "INSERT INTO event (at, actor, command, answer)"
+    " SELECT * FROM unnest(%s::int8[], %s::text[], %s::text[], %s::text[])"
+)
+
+
+class PostgresDialect(Dialect):
+    """PostgreSQL 14 and later, through psycopg."""
+
+    concurrent = True
+    driver_errors = (psycopg.Error,)
+
+    def __init__(self, url: str) -> None:
+        place = make_url(url).set(drivername="postgresql+psycopg")
+        self.shown = place.set(drivername="postgresql").render_as_string(hide_password=True)
+        query = dict(place.query)
+        given = query.pop("options", "")
+        place = place.set(query={**query, "options": f"{SETTINGS} {given}".strip()})
+        self.engine = create_engine(
+            place,
+            isolation_level="READ COMMITTED",
+            pool_size=CONNECTIONS,
+            max_overflow=CONNECTIONS_MORE,
+            pool_timeout=CONNECTION_WAIT_SECONDS,
+            pool_use_lifo=True,
+        )
+
+    def exclusive(self, mode: str) -> AbstractContextManager[None]:
+        """Nothing: the database has row locks."""
+        return nullcontext()
+
+    def begin(self, conn: Connection, mode: str) -> None:
+        """READ COMMITTED to write; one read-only snapshot to read."""
+        if mode == "read":
+            conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        conn.begin()
+
+    def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
+        """All in one round trip."""
+        if statements:
+            raw = _raw(conn)
+            with raw.pipeline():
+                _send(raw, statements)
+
+    def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
+        """What was deferred and COMMIT in one round trip: an error in one keeps the other off."""
+        if deferred:
+            raw = _raw(conn)
+            with raw.pipeline():
+                _send(raw, deferred)
+                raw.commit()
+        conn.commit()
+
+    def translate(self, error: Exception, phase: Phase) -> StoreError:
+        """By SQLSTATE and phase."""
+        return translate(error, phase)
+
+    def native_schema(self) -> Sequence[str]:
+        """Exclusion constraints, functions and views."""
+        return NATIVE_SCHEMA
+
+    def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
+        """Lock, look and take in one round trip."""
+        raw = _raw(tx.conn)
+        takes = {}
+        with raw.pipeline():
+            rows = raw.execute(_SUBNETS, (list(wanted),))
+            for subnet_id, count in sorted(wanted.items()):
+                if count:
+                    takes[subnet_id] = raw.execute(
+                        _TAKE, (subnet_id, count, tx.now, tx.patient, True)
+                    )
+        return {
+            row[0]: LockedSubnet(
+                SubnetRow(row[0], row[1], row[2], unpack(row[3]), *row[4:]),
+                _extents(takes[row[0]]) if row[0] in takes else [],
+            )
+            for row in rows.fetchall()
+        }
+
+    def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
+        """By the native function."""
+        with _raw(tx.conn).pipeline():
+            found = _raw(tx.conn).execute(_TAKE, (container, count, tx.now, tx.patient, False))
+        return _extents(found)
+
+    def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
+        """One INSERT, whatever their number."""
+        if len(rows) == 1:
+            tx.defer(_ALLOCATION, _bound(rows[0]))
+        elif rows:
+            tx.defer(_ALLOCATIONS, tuple(map(list, zip(*map(_bound, rows), strict=True))))
+        tags = [(tag, row.subnet_id, pack(row.address)) for row in rows for tag in row.tags]
+        if tags:
+            tx.defer(_TAG, tuple(map(list, zip(*tags, strict=True))))
+
+    def record_runs(
+        self, tx: Write, pattern: AllocationRow, runs: Sequence[tuple[Extent, UUID]]
+    ) -> None:
+        """The server counts the addresses and the ids up."""
+        shared = _bound(pattern)
+        for run, run_id in runs:
+            for piece in split_at_carry(run):
+                first_id = run_id.int + piece.first - run.first
+                low, high = _signed(piece.first), _signed(piece.last)
+                high_bytes = pack(piece.first)[:8]
+                tx.defer(
+                    _RUN,
+                    (
+                        shared[0],
+                        high_bytes,
+                        pack(first_id)[:8],
+                        _signed(first_id) - low,
+                        *shared[3:],
+                        low,
+                        high,
+                    ),
+                )
+                if pattern.tags:
+                    tx.defer(_TAG_RUN, (shared[0], high_bytes, list(pattern.tags), low, high))
+
+    def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
+        """One INSERT, whatever their number."""
+        if len(rows) == 1:
+            tx.defer(_EVENT, rows[0])
+        elif rows:
+            tx.defer(_EVENTS, tuple(map(list, zip(*rows, strict=True))))
+
+
+def _send(raw: psycopg.Connection[Any], statements: Iterable[tuple[str, Any]]) -> None:
+    for statement, params in statements:
+        raw.execute(statement, params)
+
+
+def _extents(found: psycopg.Cursor[Any]) -> list[Extent]:
+    return [Extent(unpack(first), unpack(last)) for first, last in found.fetchall()]
+
+
+def _signed(value: int) -> int:
+    """The low 64 bits as PostgreSQL's int8 counts them."""
+    low = value & ((1 << 64) - 1)
+    return low - (1 << 64) if low >> 63 else low
+
+
+def _bound(row: AllocationRow) -> tuple[object, ...]:
+    return (
+        row.subnet_id,
+        pack(row.address),
+        *row[2:10],
+        dump_tags(row.tags),
+    )
+
+
+def _raw(conn: Connection) -> psycopg.Connection[Any]:
+    raw = conn.connection.driver_connection
+    assert isinstance(raw, psycopg.Connection)
+    return raw

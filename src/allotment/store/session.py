@@ -1,0 +1,146 @@
+"""Transactions: opened, committed and rolled back here and nowhere else.
+
+Invariant: one use case is one transaction; a nested begin is an error; a connection whose state
+is in doubt is thrown away; every database error leaves here typed, with the phase it struck in.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from allotment.errors import AllotmentError, Bug, Overloaded, Phase, StoreError
+
+if TYPE_CHECKING:
+    from allotment.store.dialect import Dialect
+
+Clock = Callable[[], int]
+
+
+class NeedsPatience(Exception):  # noqa: N818 - a signal, never seen by a caller
+    """The work skipped locked rows and found too little: run it again, waiting for them."""
+
+
+class Read:
+    """A snapshot of the book; `now` is its time in UTC milliseconds."""
+
+    __slots__ = ("conn", "dialect", "now")
+
+    def __init__(self, conn: Connection, dialect: Dialect, now: int) -> None:
+        self.conn = conn
+        self.dialect = dialect
+        self.now = now
+
+    # Any: rows and parameters are of the columns' types, which SQLAlchemy does not tell.
+    def run(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+        """Execute one statement."""
+        return self.conn.execute(statement, params)
+
+
+class Write(Read):
+    """A transaction that changes the book.
+
+    `patient` waits for rows that others have locked; else they are skipped. `deferred` is written
+    together with the commit.
+    """
+
+    __slots__ = ("deferred", "patient")
+
+    def __init__(self, conn: Connection, dialect: Dialect, now: int, *, patient: bool) -> None:
+        super().__init__(conn, dialect, now)
+        self.patient = patient
+        self.deferred: list[tuple[str, Any]] = []  # Any: the driver's parameters
+
+    def defer(self, native: str, params: Any) -> None:  # Any: the driver's parameters
+        """Leave a native statement, whose answer nobody needs, to go out with the commit."""
+        self.deferred.append((native, params))
+
+    def flush(self) -> None:
+        """Write what was deferred now, because a later statement must see it."""
+        waiting, self.deferred = self.deferred, []
+        self.dialect.execute_all(self.conn, waiting)
+
+
+class Store:
+    """One database; hands out transactions."""
+
+    def __init__(self, dialect: Dialect, clock: Clock) -> None:
+        self.dialect = dialect
+        self.clock = clock
+        self._inside = threading.local()
+
+    def close(self) -> None:
+        """Give every connection back to the database."""
+        self.dialect.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        """One snapshot for several statements."""
+        with self._guarded("read") as (conn, _):
+            yield Read(conn, self.dialect, self.clock())
+
+    @contextmanager
+    def writing(self, *, patient: bool = False) -> Iterator[Write]:
+        """One transaction; commits at the end of the block, rolls back on any exception."""
+        with self._guarded("write") as (conn, enter):
+            tx = Write(conn, self.dialect, self.clock(), patient=patient)
+            yield tx
+            enter("commit")
+            self.dialect.commit(conn, tx.deferred)
+
+    @contextmanager
+    def _guarded(self, mode: str) -> Iterator[tuple[Connection, Callable[[Phase], None]]]:
+        if getattr(self._inside, "busy", False):
+            raise Bug("a transaction was begun inside another", phase="begin")
+        phase: Phase = "connect"
+
+        def enter(new: Phase) -> None:
+            nonlocal phase
+            phase = new
+
+        self._inside.busy = True
+        try:
+            with self.dialect.exclusive(mode):
+                conn = self.dialect.engine.connect()
+                try:
+                    enter("begin")
+                    self.dialect.begin(conn, mode)
+                    enter("statement")
+                    yield conn, enter
+                except BaseException:
+                    _undo(conn)
+                    raise
+                finally:
+                    conn.close()
+        except (AllotmentError, NeedsPatience):
+            raise
+        except PoolTimeout as error:
+            raise Overloaded(
+                "every connection to the database is in use; try again", phase="connect"
+            ) from error
+        except (SQLAlchemyError, *self.dialect.driver_errors) as error:
+            raise self._translated(error, phase) from error
+        finally:
+            self._inside.busy = False
+
+    def _translated(self, error: Exception, phase: Phase) -> StoreError:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        translated = self.dialect.translate(cause, phase)
+        if translated.code in ("not-primary", "store-unavailable", "commit-unknown"):
+            self.dialect.engine.dispose()
+        return translated
+
+
+def _undo(conn: Connection) -> None:
+    """Roll back; a connection that cannot is thrown away, and the first error stands."""
+    try:
+        conn.rollback()
+    except Exception:  # noqa: BLE001 - whatever it was, the connection is not trusted again
+        conn.invalidate()

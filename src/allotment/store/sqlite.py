@@ -1,0 +1,243 @@
+"""SQLite: one writer at a time, durable (WAL, synchronous=FULL), no server.
+
+Invariant: a writing transaction begins IMMEDIATE, so it never fails for having read first; inside
+one process writers queue on a lock, so the database's own busy wait is for other processes only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import StaticPool
+
+from allotment.errors import Busy, Phase, StoreError
+from allotment.model.extent import Extent
+from allotment.store.columns import dump_tags, pack, unpack
+from allotment.store.dialect import AllocationRow, Dialect, EventRow, LockedSubnet, SubnetRow
+from allotment.store.session import Write
+from allotment.store.sqlite_errors import translate
+
+BUSY_SECONDS = 30.0
+
+_SUBNET = (
+    "SELECT id, scope_id, family, first, length, placement, quarantine_seconds"
+    " FROM subnet WHERE id = ?"
+)
+_LOWEST = (
+    "SELECT last, first FROM free_extent WHERE container_id = ? AND available_at <= ?"
+    " ORDER BY last LIMIT ?"
+)
+_DROP = "DELETE FROM free_extent WHERE container_id = ? AND last = ?"
+_SHRINK = "UPDATE free_extent SET first = ? WHERE container_id = ? AND last = ?"
+_ALLOCATION = (
+    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
+    " hostname, mac, description, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_TAG = "INSERT INTO allocation_tag (tag, subnet_id, address) VALUES (?, ?, ?)"
+_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (?, ?, ?, ?)"
+
+_OVERLAP = """
+CREATE TRIGGER {name}_{verb} BEFORE {when} ON prefix
+BEGIN
+  SELECT RAISE(ABORT, '{name}') WHERE EXISTS (
+    SELECT 1 FROM prefix AS other
+    WHERE other.{column} = NEW.{column} AND other.family = NEW.family
+      AND NOT (other.holder_id = NEW.holder_id AND other.first = NEW.first)
+      AND other.last >= NEW.first AND other.first <= NEW.last {more}
+  );
+END
+"""
+
+
+class SqliteDialect(Dialect):
+    """SQLite in a file, or in memory (one connection, gone with the process)."""
+
+    concurrent = False
+    driver_errors = (sqlite3.Error,)
+
+    def __init__(self, url: str) -> None:
+        place = make_url(url).set(drivername="sqlite+pysqlite")
+        self.shown = url
+        self.in_memory = place.database in (None, "", ":memory:")
+        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        if self.in_memory:
+            self.engine = create_engine(place, poolclass=StaticPool, connect_args=arguments)
+        else:
+            self.engine = create_engine(
+                place, connect_args=arguments, pool_size=16, max_overflow=48, pool_timeout=BUSY_SECONDS
+            )
+        self._turn = threading.Lock()
+        event.listen(self.engine, "connect", self._prepare)
+        event.listen(self.engine, "begin", _begin)
+
+    def _prepare(self, raw: sqlite3.Connection, _record: object) -> None:
+        raw.isolation_level = None
+        for pragma in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY"):
+            raw.execute(f"PRAGMA {pragma}")
+        if not self.in_memory:
+            raw.execute("PRAGMA journal_mode = WAL")
+
+    def exclusive(self, mode: str) -> AbstractContextManager[None]:
+        """Writers of this process take turns; in memory, readers too."""
+        if mode == "read" and not self.in_memory:
+            return nullcontext()
+        return self._turn_taken()
+
+    @contextmanager
+    def _turn_taken(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=BUSY_SECONDS):
+            raise Busy("another writer of this process holds the book; try again", phase="begin")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def begin(self, conn: Connection, mode: str) -> None:
+        """BEGIN for a snapshot, BEGIN IMMEDIATE to write."""
+        conn.info["allotment_begin"] = "BEGIN" if mode == "read" else "BEGIN IMMEDIATE"
+        conn.begin()
+
+    def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
+        """One after the other, in the process."""
+        raw = _raw(conn)
+        for statement, params in statements:
+            if isinstance(params, list):
+                raw.executemany(statement, params)
+            else:
+                raw.execute(statement, params)
+
+    def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
+        """Write what is left and commit."""
+        self.execute_all(conn, deferred)
+        conn.commit()
+
+    def translate(self, error: Exception, phase: Phase) -> StoreError:
+        """By the extended result code."""
+        return translate(error, phase)
+
+    def native_schema(self) -> Sequence[str]:
+        """Triggers in the place of exclusion constraints."""
+        guards = (
+            ("prefix_siblings_never_overlap", "parent_id", ""),
+            (
+                "subnet_never_overlaps",
+                "scope_id",
+                "AND NEW.kind <> 'pool' AND other.kind <> 'pool'",
+            ),
+        )
+        verbs = (("insert", "INSERT"), ("update", "UPDATE OF parent_id, first, last"))
+        return [
+            _OVERLAP.format(name=name, verb=verb, when=when, column=column, more=more)
+            for name, column, more in guards
+            for verb, when in verbs
+        ]
+
+    def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
+        """The whole database is locked already: read them, and take."""
+        raw = _raw(tx.conn)
+        locked = {}
+        for subnet_id, count in wanted.items():
+            found = raw.execute(_SUBNET, (subnet_id.bytes,)).fetchone()
+            if found is not None:
+                row = SubnetRow(
+                    subnet_id, UUID(bytes=found[1]), found[2], unpack(found[3]), *found[4:]
+                )
+                taken = self.take_lowest(tx, subnet_id, count) if row.placement == "lowest" else []
+                locked[subnet_id] = LockedSubnet(row, taken)
+        return locked
+
+    def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
+        """Consume extents from the lowest, whole ones first."""
+        return self._take(_raw(tx.conn), container.bytes, count, tx.now) if count else []
+
+    def _take(self, raw: sqlite3.Connection, container: bytes, count: int, now: int) -> list[Extent]:
+        taken: list[Extent] = []
+        dropped: list[tuple[bytes, bytes]] = []
+        left = count
+        for last_raw, first_raw in raw.execute(_LOWEST, (container, now, count)).fetchall():
+            extent = Extent(int.from_bytes(first_raw, "big"), int.from_bytes(last_raw, "big"))
+            if extent.size > left:
+                cut = Extent(extent.first, extent.first + left - 1)
+                raw.execute(_SHRINK, (pack(cut.last + 1), container, last_raw))
+                taken.append(cut)
+                left = 0
+                break
+            taken.append(extent)
+            dropped.append((container, last_raw))
+            left -= extent.size
+            if not left:
+                break
+        if dropped:
+            raw.executemany(_DROP, dropped)
+        return taken
+
+    def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
+        """One prepared INSERT for all."""
+        tx.defer(_ALLOCATION, [_bound(row) for row in rows])
+        tags = [
+            (tag, row.subnet_id.bytes, pack(row.address)) for row in rows for tag in row.tags
+        ]
+        if tags:
+            tx.defer(_TAG, tags)
+
+    def record_runs(
+        self, tx: Write, pattern: AllocationRow, runs: Sequence[tuple[Extent, UUID]]
+    ) -> None:
+        """Stream the rows into one prepared INSERT."""
+        tx.flush()
+        raw = _raw(tx.conn)
+        shared = _bound(pattern)
+        for extent, first_id in runs:
+            ids = first_id.int - extent.first
+            raw.executemany(
+                _ALLOCATION,
+                (
+                    (shared[0], pack(address), pack(ids + address), *shared[3:])
+                    for address in range(extent.first, extent.last + 1)
+                ),
+            )
+            for tag in pattern.tags:
+                raw.executemany(
+                    _TAG,
+                    (
+                        (tag, shared[0], pack(address))
+                        for address in range(extent.first, extent.last + 1)
+                    ),
+                )
+
+    def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
+        """One prepared INSERT for all."""
+        tx.defer(_EVENT, list(rows))
+
+
+def _bound(row: AllocationRow) -> tuple[object, ...]:
+    return (
+        row.subnet_id.bytes,
+        pack(row.address),
+        row.id.bytes,
+        row.created_at,
+        row.status,
+        row.project_id.bytes if row.project_id else None,
+        row.identifier,
+        row.hostname,
+        row.mac,
+        row.description,
+        dump_tags(row.tags),
+    )
+
+
+def _raw(conn: Connection) -> sqlite3.Connection:
+    raw = conn.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
+def _begin(conn: Connection) -> None:
+    conn.exec_driver_sql(conn.info.get("allotment_begin", "BEGIN"))

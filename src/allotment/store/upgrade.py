@@ -1,0 +1,134 @@
+"""Making and upgrading the book's tables.
+
+Invariant: a book is used only at the schema this version was written for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from allotment.errors import SchemaMismatch, StoreError
+from allotment.store import settings
+from allotment.store.schema import HEAD
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+    from allotment.store.dialect import Dialect
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('allotment upgrade'))")
+
+
+def found_version(dialect: Dialect) -> str | None:
+    """The schema version of a database; None when it holds no book."""
+    try:
+        with dialect.exclusive("read"), dialect.engine.connect() as conn:
+            dialect.begin(conn, "read")
+            found: str | None = conn.execute(
+                text("SELECT version_num FROM alembic_version")
+            ).scalar_one_or_none()
+            return found
+    except (DBAPIError, *dialect.driver_errors) as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        translated = dialect.translate(cause, "connect")
+        if isinstance(translated, SchemaMismatch):
+            return None
+        raise translated from error
+
+
+def check(dialect: Dialect) -> None:
+    """Refuse a database that is not at this version's schema.
+
+    Raises:
+        SchemaMismatch: it holds no book, an older or a newer one; says what to run.
+    """
+    found = found_version(dialect)
+    if found == HEAD:
+        return
+    if found is None:
+        raise SchemaMismatch(
+            f"{dialect.shown} holds no book yet; run: allotment init --database '{dialect.shown}'",
+            phase="connect",
+        )
+    raise _other(found)
+
+
+def _other(found: str) -> SchemaMismatch:
+    if found in _known_revisions():
+        return SchemaMismatch(
+            f"the book is at schema {found}, this version needs {HEAD}; run: allotment init",
+            phase="connect",
+        )
+    return SchemaMismatch(
+        f"the book is at schema {found}, which this version does not know: it was made by a newer"
+        " one; upgrade Allotment",
+        phase="connect",
+    )
+
+
+def upgrade(dialect: Dialect) -> bool:
+    """Bring a database to this version's schema, making the book where there is none.
+
+    Returns:
+        Whether anything was done.
+
+    Raises:
+        SchemaMismatch: the book was made by a newer version.
+        StoreError: the database failed.
+    """
+    found = found_version(dialect)
+    if found == HEAD:
+        return False
+    if found is not None and found not in _known_revisions():
+        raise _other(found)
+    try:
+        with dialect.exclusive("write"), dialect.engine.connect() as conn:
+            dialect.begin(conn, "write")
+            _upgrade_inside(dialect, conn)
+            conn.commit()
+    except (DBAPIError, *dialect.driver_errors) as error:
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        translated: StoreError = dialect.translate(cause, "statement")
+        raise translated from error
+    return True
+
+
+def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
+    from alembic import command
+
+    if dialect.concurrent:
+        conn.execute(_LOCK)
+    config = _config()
+    config.attributes["connection"] = conn
+    config.attributes["native_schema"] = dialect.native_schema()
+    before = _version_inside(conn)
+    command.upgrade(config, HEAD)
+    if before is None:
+        settings.enter_secret(conn, secrets.token_bytes(32))
+
+
+def _version_inside(conn: Connection) -> str | None:
+    """The version as seen with the upgrade's lock held: another process may have come first."""
+    from alembic.runtime.migration import MigrationContext
+
+    return MigrationContext.configure(conn).get_current_revision()
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _known_revisions() -> frozenset[str]:
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return frozenset(script.revision for script in scripts)
