@@ -27,9 +27,11 @@ hypothesis.settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
-def postgres_server(request: pytest.FixtureRequest) -> PostgresServer:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     """The run's PostgreSQL server, started on first use and shared by all workers."""
-    return request.config.stash[RUN].postgres()
+    server = request.config.stash[RUN].postgres()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -26,9 +26,11 @@ START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 20
 # A postgresql:// URL: use that server. "system" or "wheel": take the programs from there only.
 CHOICE_VARIABLE = "ALLOTMENT_TEST_POSTGRES"
-# fsync and its kin keep their defaults, as in production; the connections are for the races.
+# Durable as in production: fsync and its kin keep their defaults. The connections: for the races.
 SETTINGS = {
     "max_connections": "200",
+    # Databases are made by the hundred, and each writes megabytes of log: don't write zeros first.
+    "wal_init_zero": "off",
     "listen_addresses": "127.0.0.1",
     "timezone": "UTC",
     "log_timezone": "UTC",

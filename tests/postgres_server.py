@@ -31,13 +31,15 @@ from sqlalchemy import make_url
 from postgres_cluster import CHOICE_VARIABLE, Cluster, end_leftovers
 
 
-@dataclass(frozen=True)
+@dataclass
 class PostgresServer:
     """A running server, seen by a test: a place to make databases."""
 
     admin_url: str
     run_directory: Path
     prefix: str
+    # Kept for the next database: connecting is a good part of what making one costs.
+    _admin: psycopg.Connection | None = field(default=None, repr=False)
 
     def url(self, database: str) -> str:
         """Return the URL of one of its databases."""
@@ -74,21 +76,28 @@ class PostgresServer:
 
     def drop_all(self) -> None:
         """Drop every database of this run: on a server that isn't ours to throw away."""
-        with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            names = connection.execute(
-                "select datname from pg_database where starts_with(datname, %s)", [self.prefix]
-            ).fetchall()
-        for (name,) in names:
+        names = self._connection().execute(
+            "select datname from pg_database where starts_with(datname, %s)", [self.prefix]
+        )
+        for (name,) in names.fetchall():
             self._execute("drop database if exists {} with (force)", name)
 
+    def close(self) -> None:
+        """Let go of the server, which goes on."""
+        if self._admin is not None:
+            self._admin.close()
+
     def _exists(self, name: str) -> bool:
-        with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            found = connection.execute("select from pg_database where datname = %s", [name])
-            return found.rowcount == 1
+        query = "select from pg_database where datname = %s"
+        return self._connection().execute(query, [name]).rowcount == 1
 
     def _execute(self, statement: str, *names: str) -> None:
-        with psycopg.connect(self.admin_url, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+        self._connection().execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+    def _connection(self) -> psycopg.Connection:
+        if self._admin is None or self._admin.closed:
+            self._admin = psycopg.connect(self.admin_url, autocommit=True)
+        return self._admin
 
 
 @dataclass
@@ -132,7 +141,8 @@ class Run:
         assert self._lifeline is not None
         note = self.directory / "postgres.json"
         if note.exists() and not json.loads(note.read_text())["ours"]:
-            self.postgres().drop_all()
+            with contextlib.closing(self.postgres()) as server:
+                server.drop_all()
         self._lifeline.close()
         # The folder is gone already if the guardian was quick.
         with contextlib.suppress(FileNotFoundError), locked(self.directory / "guardian.lock"):

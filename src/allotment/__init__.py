@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from allotment.model.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from allotment.bootstrap import local_owner as local_owner

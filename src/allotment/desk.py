@@ -145,7 +145,7 @@ def _parts(permit: Permit[Any]) -> list[Permit[Any]]:
     if not 1 <= len(batch.commands) <= BATCH_MAX:
         raise InvalidValue("commands", len(batch.commands), f"a batch has 1 to {BATCH_MAX}")
     parts = []
-    for place, command in enumerate(batch.commands):
+    for place, command in enumerate(_commands(batch)):
         if isinstance(command, Batch) or command.idempotency_key is not None:
             rule = "a part of a batch is no batch, and has no idempotency key of its own"
             raise InvalidValue(f"commands[{place}]", type(command).__name__, rule)
@@ -154,17 +154,23 @@ def _parts(permit: Permit[Any]) -> list[Permit[Any]]:
     return parts
 
 
+def _commands(batch: Batch) -> tuple[Command[Any], ...]:
+    return batch.commands
+
+
 def _until_served(once: Callable[[bool], R], command: Command[Any] | None = None) -> R:
     """Run the whole use case again while that is safe and there is time."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     patient = False
     attempt = 0
+    spent: Exception
+    failure: AllotmentError
     while True:
         try:
             return once(patient)
         except NeedsPatience as signal:
             patient, spent = True, signal
-            failure: AllotmentError = Busy("others are at work on the same addresses; try again")
+            failure = Busy("others are at work on the same addresses; try again")
         except ConstraintFailed as error:
             assert command is not None, "a query writes nothing"
             spent, failure = error, explain(error, command)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterator
-from itertools import count
 from typing import NamedTuple
 
 from allotment.errors import InvalidValue
@@ -65,10 +64,11 @@ def stable_private_candidates(
     """
     _check_room(prefix)
     assert len(secret) >= _SECRET_BYTES_MIN, "RFC 7217 wants a secret of 128 bits or more"
-    for counter in count(dad_counter):
-        interface_id = _random_interface_id(prefix, interface, network_id, secret, counter)
+    while True:
+        interface_id = _random_interface_id(prefix, interface, network_id, secret, dad_counter)
         if not is_reserved(interface_id):
-            yield Candidate(Address.of(6, prefix.first | interface_id), counter)
+            yield Candidate(Address.of(6, prefix.first | interface_id), dad_counter)
+        dad_counter += 1
 
 
 def is_reserved(interface_id: int) -> bool:

@@ -5,9 +5,9 @@ Invariant: `retryable` is true only where running the whole use case again is sa
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from allotment.errors.root import AllotmentError
+from allotment.errors.root import AllotmentError, Kind
 
 Phase = Literal["connect", "begin", "statement", "commit"]
 
@@ -16,7 +16,7 @@ class StoreError(AllotmentError):
     """The database answered with an error nobody foresaw; `phase` says when."""
 
     code = "store-error"
-    kind = "unexpected"
+    kind: ClassVar[Kind] = "unexpected"
 
     def __init__(self, message: str, *, phase: Phase = "statement", state: str | None = None):
         super().__init__(message, phase=phase, state=state)

@@ -23,7 +23,7 @@ class Role(StrEnum):
 
 
 class ActorKind(StrEnum):
-    """How the actor is known: `owner` runs the program on its own book; `token` must hold grants."""
+    """How the actor is known: `owner` runs the program on its own book; `token` needs grants."""
 
     OWNER = "owner"
     TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret

@@ -52,8 +52,11 @@ QuarantineSeconds = Annotated[int, Bounds(0, 31_536_000)]
 
 
 class Method(StrEnum):
-    """How the address is found: any free one (by placement), the next in order (the lowest, whatever
-    the placement), or made from the interface (modified EUI-64, RFC 4291; stable, RFC 7217)."""
+    """How the address is found.
+
+    `any` free one, by placement; the `next` in order (the lowest, whatever the placement); made
+    from the interface: modified `eui-64` (RFC 4291) or `stable-private` (RFC 7217).
+    """
 
     ANY = "any"
     NEXT = "next"

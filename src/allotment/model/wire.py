@@ -8,7 +8,18 @@ from __future__ import annotations
 from functools import cache
 from hashlib import sha256
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -40,11 +51,11 @@ def _to_wire(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no wire form")
 
 
-def _from_wire(kind: type, text: object) -> object:
+def _from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
     parse = _PARSERS.get(kind)
     if parse is None:
         raise TypeError(f"{kind.__name__} has no wire form")
-    return parse(text)  # type: ignore[arg-type]  # the parsers refuse what is not str themselves
+    return parse(text)
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_to_wire)
@@ -72,7 +83,7 @@ def decode(kind: type[T], raw: bytes) -> T:
         InvalidValue: the JSON is broken, a field is unknown, or a value breaks its rule.
     """
     try:
-        value: T = _decoder(kind).decode(raw)
+        value: T = _decoder(cast("Any", kind)).decode(raw)  # Any: mypy's cache wants Hashable
     except msgspec.ValidationError as error:
         raise InvalidValue("request", raw[:60].decode("utf-8", "replace"), str(error)) from error
     except msgspec.DecodeError as error:
@@ -93,10 +104,11 @@ class _Check:
     def __init__(self, field: str, hint: Any) -> None:  # Any: an annotation
         self.field = field
         self.rules: list[_Rule] = []
-        self.kinds: tuple[type, ...] = ()
+        self.kinds: tuple[type[Any], ...] = ()  # Any: whatever the annotation says
         self.element: _Check | None = None
         self._read(hint)
-        self.said = " or ".join(kind.__name__ for kind in self.kinds if kind is not UnsetType)
+        absent = {"UnsetType", "NoneType"}
+        self.said = " or ".join(sorted({one.__name__ for one in self.kinds} - absent))
 
     def _read(self, hint: Any) -> None:  # Any: an annotation
         origin = get_origin(hint)
@@ -120,7 +132,9 @@ class _Check:
             if type(value) in self.kinds:
                 return
             raise InvalidValue(self.field, value, f"must be {self.said}")
-        if not isinstance(value, self.kinds) or (isinstance(value, bool) and bool not in self.kinds):
+        if not isinstance(value, self.kinds) or (
+            isinstance(value, bool) and bool not in self.kinds
+        ):
             raise InvalidValue(self.field, value, f"must be {self.said}")
         for rule in self.rules:
             rule.check(value, self.field)

@@ -38,7 +38,8 @@ def update_allocation_pools(tx: Write, command: UpdateAllocationPools) -> PoolsU
     new = pools.check_pools(subnet.prefix, subnet.gateway, command.ranges)
     change = pools.difference(old, new)
     space = Space(found.id)
-    outside, sample = 0, []
+    outside = 0
+    sample: list[int] = []
     for run in change.removed:
         close_off(tx, space, run)
         count = allocations.count_within(tx, found.id, run)

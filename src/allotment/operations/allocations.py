@@ -50,7 +50,9 @@ class _Wish:
     @property
     def plain(self) -> bool:
         """Whether the subnet's own placement serves it."""
-        return self.command.placement is None and self.command.method is Method.ANY and not self.named
+        return (
+            self.command.placement is None and self.command.method is Method.ANY and not self.named
+        )
 
 
 @handles_many(AllocateAddress)
@@ -70,7 +72,7 @@ def allocate_addresses(tx: Write, commands: Sequence[AllocateAddress]) -> list[O
             wish.outcome = error
         if isinstance(wish.outcome, tuple):
             _hold(tx, wish, rows, held)
-    _return_unused(tx, locked)
+    assert not any(subnet.taken for subnet in locked.values()), "an address was taken for nobody"
     tx.dialect.record_allocations(tx, rows)
     return [wish.outcome for wish in wishes]
 
@@ -104,7 +106,9 @@ def _check_sense(command: AllocateAddress) -> None:
             ("fallbacks", bool(command.fallbacks)),
         ):
             if given:
-                raise InvalidValue(field, getattr(command, field), "a specific address leaves no choice")
+                raise InvalidValue(
+                    field, getattr(command, field), "a specific address leaves no choice"
+                )
     elif command.placement is not None and command.method is not Method.ANY:
         raise InvalidValue("placement", command.placement, f"method {command.method} decides")
 
@@ -225,9 +229,7 @@ def _too_little(tx: Write, row: SubnetRow) -> Outcome:
     return PoolExhausted(name, "an address", 0, EXHAUSTED_HINT)
 
 
-def _hold(
-    tx: Write, wish: _Wish, rows: list[AllocationRow], held: set[tuple[UUID, int]]
-) -> None:
+def _hold(tx: Write, wish: _Wish, rows: list[AllocationRow], held: set[tuple[UUID, int]]) -> None:
     """Enter the address as the wish's own; the answer is made of what is entered."""
     row, address = wish.outcome
     key = (row.id, address.value)
@@ -265,8 +267,3 @@ def _hold(
         tags=entry.tags,
         created_at=tx.now,
     )
-
-
-def _return_unused(tx: Write, locked: dict[UUID, LockedSubnet]) -> None:
-    """Nothing taken in advance may be left over: each was taken for a wish that is served first."""
-    assert not any(subnet.taken for subnet in locked.values()), "an address was taken for nobody"

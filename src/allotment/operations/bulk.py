@@ -129,9 +129,7 @@ def _take_contiguous(tx: Write, row: SubnetRow, count: int) -> Extent:
 def _no_run(tx: Write, row: SubnetRow, count: int) -> PoolExhausted:
     free = extents.free_at_least(tx, row.id, count, tx.now)
     hint = "no run of free addresses is that long; ask for fewer, or without --contiguous"
-    return PoolExhausted(
-        f"subnet {prefix_of(row)}", f"{count} addresses in one run", free, hint
-    )
+    return PoolExhausted(f"subnet {prefix_of(row)}", f"{count} addresses in one run", free, hint)
 
 
 def _enter(

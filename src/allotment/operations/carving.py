@@ -13,7 +13,8 @@ from allotment.model.address import BITS
 from allotment.model.extent import Extent
 from allotment.model.prefix import Prefix
 from allotment.model.results import PrefixPlacement
-from allotment.operations.free_space import Space, give_back as put_back, take_out
+from allotment.operations.free_space import Space, take_out
+from allotment.operations.free_space import give_back as put_back
 from allotment.store import extents, prefixes
 from allotment.store.directory import AnyRow
 from allotment.store.session import NeedsPatience, Write

@@ -21,8 +21,15 @@ from allotment.operations import carving
 from allotment.operations.free_space import Space, open_up
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import runs_of
-from allotment.store import allocation_pools, allocations, audit, census, directory, extents
-from allotment.store import prefixes
+from allotment.store import (
+    allocation_pools,
+    allocations,
+    audit,
+    census,
+    directory,
+    extents,
+    prefixes,
+)
 from allotment.store.directory import POOL, SUBNET, AnyRow
 from allotment.store.session import Read, Write
 
@@ -30,13 +37,13 @@ FAULTS_MAX = 1000
 
 
 @answers(CheckBook)
-def check_book(r: Read, query: CheckBook) -> CheckReport:
+def check_book(r: Read, _query: CheckBook) -> CheckReport:
     """Read everything once and name each fault."""
     return _report(r)
 
 
 @handles(RepairBook)
-def repair_book(tx: Write, command: RepairBook) -> CheckReport:
+def repair_book(tx: Write, _command: RepairBook) -> CheckReport:
     """Rebuild the free extents of the containers whose extents are wrong; then check again."""
     wrong = {(fault.kind, fault.id) for fault in _faults(tx) if fault.repairable}
     for kind, name in sorted(wrong):
@@ -138,9 +145,7 @@ def _pool_faults(r: Read) -> Iterator[Fault]:
         for one in mine:
             if one.parent_id != (row.parent_id or row.scope_id) or one.family != row.family:
                 detail = f"{told}: its prefix {one.prefix} hangs from another pool than it says"
-                yield Fault(
-                    rule="S5", kind="pool", id=str(row.id), detail=detail, repairable=False
-                )
+                yield Fault(rule="S5", kind="pool", id=str(row.id), detail=detail, repairable=False)
 
 
 def _rebuild(tx: Write, kind: str, container: UUID) -> None:

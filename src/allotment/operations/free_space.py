@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from allotment.engine.extents import cut, largest_block, same_stripe, stripe_bits
+from allotment.engine.extents import cut, largest_block, stripe_bits
 from allotment.engine.placement import remainder
 from allotment.model.extent import Extent
 from allotment.store import extents
@@ -37,9 +37,7 @@ def open_up(tx: Write, space: Space, runs: Sequence[Extent], available_at: int =
     """Enter new free space, a subnet's cut into stripes."""
     pieces = []
     for run in runs:
-        parts = (
-            cut(run, stripe_bits(run.size)) if space.block_bits is None else iter((run,))
-        )
+        parts = cut(run, stripe_bits(run.size)) if space.block_bits is None else iter((run,))
         pieces += [(part, available_at, space.fits(part)) for part in parts]
     extents.insert_all(tx, space.container_id, pieces)
 
@@ -72,9 +70,7 @@ def close_off(tx: Write, space: Space, run: Extent) -> list[Extent]:
     return freed
 
 
-def give_back(
-    tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = 0
-) -> None:
+def give_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = 0) -> None:
     """Put a run back, merged with its free neighbours inside the bounds and the stripe."""
     if space.block_bits is not None:
         _put_back(tx, space, run, bounds, available_at)
@@ -86,9 +82,7 @@ def give_back(
         _put_back(tx, space, part, within, available_at)
 
 
-def _put_back(
-    tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int
-) -> None:
+def _put_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int) -> None:
     before, after = extents.neighbours(tx, space.container_id, run)
     first, last, age = run.first, run.last, available_at
     if before and before.last >= bounds.first and _same_age(tx, space, before, age):

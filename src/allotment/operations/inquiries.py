@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-import allotment
 from allotment.errors import InvalidValue
 from allotment.model.prefix import Prefix
 from allotment.model.queries import GetStatus, ListTree, Lookup
 from allotment.model.results import BookStatus, Match, Page, PrefixNode
+from allotment.model.version import VERSION
 from allotment.operations.registry import answers
-from allotment.store import allocation_pools, allocations, census, directory, extents, pages
-from allotment.store import prefixes
+from allotment.store import (
+    allocation_pools,
+    allocations,
+    census,
+    directory,
+    extents,
+    pages,
+    prefixes,
+)
 from allotment.store.directory import SCOPE, AnyRow
 from allotment.store.prefixes import Held
 from allotment.store.schema import HEAD
@@ -102,11 +109,11 @@ def list_tree(r: Read, query: ListTree) -> Page[PrefixNode]:
 
 
 @answers(GetStatus)
-def get_status(r: Read, query: GetStatus) -> BookStatus:
+def get_status(r: Read, _query: GetStatus) -> BookStatus:
     """What the book holds."""
     counts = census.everything(r)
     return BookStatus(
-        version=allotment.__version__,
+        version=VERSION,
         schema=HEAD,
         database=r.dialect.shown,
         projects=counts["projects"],

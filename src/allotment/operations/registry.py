@@ -36,7 +36,7 @@ def handles(kind: type[Command[Any]]) -> Callable[[F], F]:
     """This function serves a command of that kind: (tx, command) -> its answer."""
 
     def enter(function: F) -> F:
-        assert kind not in _one and kind not in _many
+        assert kind not in {*_one, *_many}, "served twice"
         _one[kind] = function
         return function
 
@@ -50,7 +50,7 @@ def handles_many(kind: type[Command[Any]]) -> Callable[[F], F]:
     """
 
     def enter(function: F) -> F:
-        assert kind not in _one and kind not in _many
+        assert kind not in {*_one, *_many}, "served twice"
         _many[kind] = function
         return function
 

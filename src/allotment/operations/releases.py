@@ -39,7 +39,7 @@ def release_addresses_one_by_one(tx: Write, commands: Sequence[ReleaseAddress]) 
             places[place] = references.subnet(command.subnet, command.scope)
         except AllotmentError as error:
             outcomes[place] = error
-    locked = tx.dialect.lock_subnets(tx, {subnet: 0 for subnet in sorted(set(places.values()))})
+    locked = tx.dialect.lock_subnets(tx, dict.fromkeys(sorted(set(places.values())), 0))
     for place in sorted(places, key=lambda one: (places[one], commands[one].address)):
         subnet = locked.get(places[place])
         try:

@@ -10,8 +10,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from allotment.operations import carving
-from allotment.store import allocation_pools, allocations, directory, extents, prefixes
-from allotment.store import prefix_allocations
+from allotment.store import (
+    allocation_pools,
+    allocations,
+    directory,
+    extents,
+    prefix_allocations,
+    prefixes,
+)
 from allotment.store.directory import POOL, SUBNET
 from allotment.store.prefixes import Held
 from allotment.store.session import Read, Write

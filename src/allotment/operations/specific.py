@@ -39,7 +39,9 @@ def check_usable(row: SubnetRow, address: Address) -> None:
         raise InvalidValue("address", str(address), f"it must lie inside the subnet {prefix}")
     usable = pools.usable(row.family, prefix.first, prefix.last, row.length)
     if not usable.first <= address.value <= usable.last:
-        what = "network or broadcast address" if row.family == 4 else "subnet-router anycast address"
+        what = (
+            "network or broadcast address" if row.family == 4 else "subnet-router anycast address"
+        )
         raise InvalidValue("address", str(address), f"it is the {what} of {prefix}")
 
 

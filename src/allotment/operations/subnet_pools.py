@@ -7,6 +7,7 @@ its own free space is its prefixes less what is carved from them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -69,7 +70,7 @@ def _family_of(wanted: Sequence[Prefix]) -> int:
             "prefixes", ", ".join(map(str, wanted)), "IPv4 and IPv6 never share a pool"
         )
     ordered = sorted(wanted)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if one.overlaps(other):
             raise InvalidValue("prefixes", str(other), f"it overlaps {one} of the same pool")
     return families.pop()
@@ -201,7 +202,9 @@ def _replace_prefixes(tx: Write, row: AnyRow, wanted: Sequence[Prefix]) -> None:
     for one in gone:
         inside = prefixes.children_within(tx, row.id, one.prefix)
         if inside:
-            raise InUse("prefix", str(one.prefix), {f"prefixes (as {inside[0].prefix})": len(inside)})
+            raise InUse(
+                "prefix", str(one.prefix), {f"prefixes (as {inside[0].prefix})": len(inside)}
+            )
         close_off(tx, carving.space_of(row.id, row.family), one.extent)
         prefixes.remove(tx, row.id, [one.first])
         removal.give_back_all(tx, [one], row.parent_id)

@@ -79,7 +79,7 @@ def create_subnet(tx: Write, command: CreateSubnet) -> Subnet:
     else:
         ranges = pools.check_pools(prefix, gateway, command.ranges)
     subnet_id = uuid4()
-    values = {
+    values: dict[str, object] = {
         "id": subnet_id,
         "name": command.name,
         "description": command.description,
@@ -150,9 +150,7 @@ def wanted_length(pool: AnyRow, length: int | None) -> int:
     return length
 
 
-def _place_exactly(
-    tx: Write, scope_id: UUID, pool: AnyRow | None, prefix: Prefix
-) -> UUID | None:
+def _place_exactly(tx: Write, scope_id: UUID, pool: AnyRow | None, prefix: Prefix) -> UUID | None:
     parent = parent_of(tx, scope_id, prefix, leaf=True)
     if pool is not None and (parent is None or parent.holder_id != pool.id):
         where = f"in the pool {parent.prefix}" if parent else "outside it"
@@ -201,7 +199,9 @@ def _new_gateway(tx: Write, row: AnyRow, wanted: Address | None) -> Address | No
         if pool is not None:
             shown = AddressRange.of(row.family, *pool)
             raise InvalidValue(
-                "gateway", str(gateway), f"it lies in the allocation pool {shown}: update that first"
+                "gateway",
+                str(gateway),
+                f"it lies in the allocation pool {shown}: update that first",
             )
     return gateway
 

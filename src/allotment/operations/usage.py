@@ -7,7 +7,7 @@ allocation is read one by one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from allotment.engine.extents import blocks, size, subtract
@@ -69,7 +69,7 @@ def _pool(r: Read, reference: str, scope: str | None) -> Container:
     return Container("pool", row.id, row.name, row.scope, own)
 
 
-def _scope(r: Read, reference: str, scope: str | None) -> Container:
+def _scope(r: Read, reference: str, _scope_named: str | None) -> Container:
     row = directory.find_named(r, SCOPE, reference)
     roots = tuple(one.prefix for one in prefixes.children(r, row.id))
     return Container("scope", row.id, row.name, row.name, roots)
@@ -97,7 +97,7 @@ def _of_all(
     if known is None:
         raise InvalidValue("kind", kind, "it is one of subnet, pool, scope")
     column = known.table.c.id
-    where = [known.table.c.scope_id.in_(scope_ids)]
+    where: list[Any] = [known.table.c.scope_id.in_(scope_ids)]  # Any: conditions
     if query.cursor is not None:
         where.append(column > UUID(pages.read_cursor(query.cursor, [str])[0]))
     rows = directory.listed(r, known, where, [column], query.limit)
@@ -108,9 +108,7 @@ def _of_all(
         own: dict[UUID, list[Prefix]] = {row.id: [] for row in kept}
         for one in prefixes.of_holders(r, list(own)):
             own[one.holder_id].append(one.prefix)
-        found = [
-            Container("pool", row.id, row.name, row.scope, tuple(own[row.id])) for row in kept
-        ]
+        found = [Container("pool", row.id, row.name, row.scope, tuple(own[row.id])) for row in kept]
     more = len(rows) > query.limit
     cursor = pages.write_cursor((str(kept[-1].id),)) if more else None
     return Page(items=tuple(measure(r, found)), next=cursor)
@@ -197,10 +195,7 @@ def _of_scope(r: Read, one: Container) -> Utilisation:
 def list_free(r: Read, query: ListFree) -> Page[FreeRange]:
     """Free space in order, as ranges or CIDRs."""
     container = find(r, query.container, query.scope)
-    if container.kind != "scope":
-        homes = [container]
-    else:
-        homes = _pools_of(r, container.id)
+    homes = _pools_of(r, container.id) if container.kind == "scope" else [container]
     start, after = _from_cursor(query.cursor)
     found: list[tuple[int, FreeRange]] = []
     for place in range(start, len(homes)):
@@ -289,5 +284,3 @@ def _runs(r: Read, container_id: UUID, after: int) -> Iterator[Extent]:
         at = batch[-1].last
     if pending is not None:
         yield pending
-
-

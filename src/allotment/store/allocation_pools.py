@@ -31,7 +31,7 @@ _COVERING = (
 def covering(r: Read, subnet_id: UUID, address: int) -> Extent | None:
     """The allocation pool that an address is in."""
     row = r.run(_COVERING, {"subnet_id": subnet_id, "address": address}).one_or_none()
-    return Extent(*row) if row is not None and row.first <= address else None
+    return Extent._make(row) if row is not None and row.first <= address else None
 
 
 def of_subnets(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, list[Extent]]:
@@ -50,9 +50,7 @@ def of_subnets(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, list[Extent]]:
 def replace(tx: Write, subnet_id: UUID, pools: Sequence[Extent]) -> None:
     """Give a subnet these allocation pools and no others."""
     tx.run(delete(R).where(R.c.subnet_id == subnet_id))
-    rows = [
-        {"subnet_id": subnet_id, "first": pool.first, "last": pool.last} for pool in pools
-    ]
+    rows = [{"subnet_id": subnet_id, "first": pool.first, "last": pool.last} for pool in pools]
     if rows:
         tx.run(insert(R), rows)
 
@@ -71,4 +69,4 @@ _NEXT = (
 def next_after(r: Read, subnet_id: UUID, address: int) -> Extent | None:
     """The first allocation pool that begins after an address."""
     row = r.run(_NEXT, {"subnet_id": subnet_id, "address": address}).one_or_none()
-    return None if row is None else Extent(*row)
+    return None if row is None else Extent._make(row)

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -160,9 +161,7 @@ def count_within(r: Read, subnet_id: UUID, run: Extent) -> int:
     return int(r.run(query).scalar_one())
 
 
-def addresses_within(
-    r: Read, subnet_id: UUID, run: Extent, limit: int | None = None
-) -> list[int]:
+def addresses_within(r: Read, subnet_id: UUID, run: Extent, limit: int | None = None) -> list[int]:
     """The held addresses of a run, in order."""
     query = (
         select(A.c.address)
@@ -178,9 +177,7 @@ def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
     return sorted(r.run(query).scalars())
 
 
-def listed(
-    r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int
-) -> Page[Allocation]:
+def listed(r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int) -> Page[Allocation]:
     """A page of the allocations meant, by subnet and address."""
     query = _FULL.where(*_conditions(wanted))
     if after is not None:
@@ -253,9 +250,9 @@ def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
     """How many reserved addresses some subnets hold, where there are any."""
     if not subnet_ids:
         return {}
-    query = (
+    query: Select[Any] = (  # Any: mypy loses a column here
         select(A.c.subnet_id, func.count())
         .where(A.c.subnet_id.in_(subnet_ids), A.c.status == "reserved")
         .group_by(A.c.subnet_id)
     )
-    return {subnet_id: count for subnet_id, count in r.run(query)}
+    return {row[0]: row[1] for row in r.run(query)}

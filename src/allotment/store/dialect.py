@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from allotment.errors import Phase, StoreError
 from allotment.model.extent import Extent
@@ -70,7 +71,8 @@ class Dialect(ABC):
     """One kind of database."""
 
     engine: Engine
-    driver_errors: tuple[type[Exception], ...]
+    errors: tuple[type[Exception], ...]
+    """What a statement can raise: SQLAlchemy's errors and the driver's."""
     shown: str
     """The database as people may read it: no password."""
     concurrent: bool
@@ -96,6 +98,11 @@ class Dialect(ABC):
     @abstractmethod
     def translate(self, error: Exception, phase: Phase) -> StoreError:
         """The typed error of a driver's error, by its code and phase, never by its text."""
+
+    def typed(self, error: Exception, phase: Phase) -> StoreError:
+        """The typed error of what a statement raised."""
+        wrapped = error.orig if isinstance(error, DBAPIError) else None
+        return self.translate(wrapped if isinstance(wrapped, Exception) else error, phase)
 
     @abstractmethod
     def native_schema(self) -> Sequence[str]:

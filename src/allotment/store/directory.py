@@ -17,7 +17,7 @@ from allotment.store import schema
 from allotment.store.columns import tagged
 from allotment.store.session import Read, Write
 
-S, P, N = schema.address_scope, schema.subnet_pool, schema.subnet
+S, P, N, X = schema.address_scope, schema.subnet_pool, schema.subnet, schema.prefix
 
 AnyRow = Row[Any]  # Any: a row's columns are typed by the schema, not by Python
 
@@ -109,7 +109,6 @@ def _named_or_placed(kind: Kind, reference: str) -> ColumnElement[bool]:
         return found
     if kind is SUBNET:
         return and_(N.c.family == cidr.family, N.c.first == cidr.first, N.c.length == cidr.length)
-    X = schema.prefix
     return P.c.id.in_(
         select(X.c.holder_id).where(
             X.c.kind == "pool",
@@ -171,11 +170,7 @@ def change(
     if version is not None and version != row.version:
         raise VersionMismatch(f"{kind.noun} {row.name or row.id}", version, row.version)
     table = kind.table
-    tx.run(
-        update(table)
-        .where(table.c.id == row.id)
-        .values(**changes, version=table.c.version + 1)
-    )
+    tx.run(update(table).where(table.c.id == row.id).values(**changes, version=table.c.version + 1))
 
 
 def remove(tx: Write, kind: Kind, ids: Sequence[UUID]) -> int:
@@ -190,9 +185,7 @@ def listed(
     return r.run(full(kind).where(*where).order_by(*order).limit(limit + 1)).all()
 
 
-def beyond(
-    order: Sequence[ColumnElement[Any]], key: Sequence[object]
-) -> ColumnElement[bool]:
+def beyond(order: Sequence[ColumnElement[Any]], key: Sequence[object]) -> ColumnElement[bool]:
     """That a row comes after a key, in the order of some columns."""
     column, value = order[0], key[0]
     if len(order) == 1:

@@ -10,7 +10,19 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Select, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Integer,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from allotment.model.extent import Extent
 from allotment.store import schema
@@ -21,7 +33,7 @@ E = schema.free_extent
 
 _container = bindparam("container", type_=Id)
 _address = bindparam("address", type_=AddressValue)
-_now = bindparam("now")
+_now: BindParameter[int] = bindparam("now", type_=BigInteger)
 _length = bindparam("length", type_=Integer)
 
 
@@ -55,30 +67,31 @@ def _both(query: _Query) -> tuple[_Query, _Query]:
 
 _AT_OR_AFTER = _both(_columns().where(E.c.last >= _address).order_by(E.c.last).limit(1))
 _ELIGIBLE_AFTER = _both(
-    _columns()
-    .where(E.c.last >= _address, E.c.available_at <= _now)
-    .order_by(E.c.last)
-    .limit(1)
+    _columns().where(E.c.last >= _address, E.c.available_at <= _now).order_by(E.c.last).limit(1)
 )
 _OLDEST = _both(
-    _columns()
-    .where(E.c.available_at <= _now)
-    .order_by(E.c.available_at, E.c.last)
-    .limit(1)
+    _columns().where(E.c.available_at <= _now).order_by(E.c.available_at, E.c.last).limit(1)
 )
 
 # Which lengths there are, so that each is one look at the index (container, fits, last).
 _lengths = select(literal(0, Integer).label("n")).cte("lengths", recursive=True)
 _lengths = _lengths.union_all(select(_lengths.c.n + 1).where(_lengths.c.n < _length))
 _lowest_of_length = (
-    select(func.min(E.c.last, type_=AddressValue))
+    select(E.c.last)
     .where(E.c.container_id == _container, E.c.fits == _lengths.c.n)
+    .order_by(E.c.last)
+    .limit(1)
     .scalar_subquery()
 )
-_LOWEST_FIT = _both(
-    _columns()
-    .where(E.c.last == select(func.min(_lowest_of_length, type_=AddressValue)).select_from(_lengths).scalar_subquery())
+_candidates = select(_lowest_of_length.label("last")).select_from(_lengths).subquery()
+_lowest_of_all = (
+    select(_candidates.c.last)
+    .where(_candidates.c.last.is_not(None))
+    .order_by(_candidates.c.last)
+    .limit(1)
+    .scalar_subquery()
 )
+_LOWEST_FIT = _both(_columns().where(E.c.last == _lowest_of_all))
 _fitting = (E.c.container_id == _container, E.c.fits <= _length)
 _BEST_FIT = _both(
     _columns()
@@ -99,7 +112,7 @@ _FIT_EXISTS = select(E.c.last).where(*_fitting).limit(1)
 # Any: SQLAlchemy's parameters.
 def _one(tx: Write, both: tuple[_Query, _Query], **params: Any) -> FreeExtent | None:
     row = tx.run(both[1 if tx.patient else 0], params).first()
-    return None if row is None else FreeExtent(*row)
+    return None if row is None else FreeExtent._make(row)
 
 
 def holding(tx: Write, container: UUID, address: int) -> FreeExtent | None:
@@ -178,9 +191,7 @@ _RESHAPE = (
 )
 
 
-def reshape(
-    tx: Write, container: UUID, last: int, piece: tuple[Extent, int, int | None]
-) -> None:
+def reshape(tx: Write, container: UUID, last: int, piece: tuple[Extent, int, int | None]) -> None:
     """Give the extent that ends at `last` another beginning."""
     extent, available_at, fits = piece
     assert extent.last == last, "the key of an extent never changes"
@@ -213,7 +224,7 @@ def neighbours(
     """
     before, after = None, None
     for row in tx.run(_NEIGHBOURS, {"container": container, "before": max(run.first - 1, 0)}):
-        found = FreeExtent(*row)
+        found = FreeExtent._make(row)
         if found.last == run.first - 1:
             before = found
         elif found.first == run.last + 1:
@@ -221,9 +232,7 @@ def neighbours(
     return before, after
 
 
-def within(
-    tx: Write, container: UUID, run: Extent
-) -> list[FreeExtent]:
+def within(tx: Write, container: UUID, run: Extent) -> list[FreeExtent]:
     """The extents that touch a run, locked, in order (the caller has the container alone)."""
     query = (
         _columns()
@@ -232,7 +241,7 @@ def within(
         .with_for_update()
     )
     rows = tx.run(query, {"container": container, "address": run.first, "upto": run.last}).all()
-    return [FreeExtent(*row) for row in rows]
+    return [FreeExtent._make(row) for row in rows]
 
 
 def free_at_least(r: Read, container: UUID, wanted: int, now: int) -> int:
@@ -241,7 +250,7 @@ def free_at_least(r: Read, container: UUID, wanted: int, now: int) -> int:
     total = 0
     result = r.run(query, {"container": container, "now": now})
     for row in result:
-        total += FreeExtent(*row).extent.size
+        total += FreeExtent._make(row).extent.size
         if total >= wanted:
             break
     result.close()
@@ -255,7 +264,7 @@ def page(r: Read, container: UUID, after: int, limit: int) -> list[FreeExtent]:
     if after < 0:
         query = _columns().order_by(E.c.last).limit(limit)
         params = {"container": container}
-    return [FreeExtent(*row) for row in r.run(query, params)]
+    return [FreeExtent._make(row) for row in r.run(query, params)]
 
 
 def stream(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, FreeExtent]]:
@@ -267,7 +276,7 @@ def stream(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, FreeExte
         .execution_options(yield_per=10_000)
     )
     for row in r.run(query):
-        yield row[0], FreeExtent(*row[1:])
+        yield row[0], FreeExtent._make(row[1:])
 
 
 def eligible_runs(r: Read, container: UUID) -> Generator[FreeExtent, None, None]:
@@ -281,6 +290,6 @@ def eligible_runs(r: Read, container: UUID) -> Generator[FreeExtent, None, None]
     result = r.run(query, {"container": container, "now": r.now})
     try:
         for row in result:
-            yield FreeExtent(*row)
+            yield FreeExtent._make(row)
     finally:
         result.close()

@@ -35,7 +35,7 @@ def stored(r: Read, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], 
     if not wanted:
         return {}
     rows = r.run(_FIND, {"wanted": list(wanted)})
-    return {(row.actor, row.key): StoredAnswer(*row) for row in rows}
+    return {(row.actor, row.key): StoredAnswer._make(row) for row in rows}
 
 
 def store(tx: Write, answers: Sequence[StoredAnswer]) -> None:

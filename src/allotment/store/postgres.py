@@ -14,6 +14,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from allotment.errors import Phase, StoreError
 from allotment.model.extent import Extent
@@ -44,19 +45,19 @@ _SUBNETS = (
 )
 _TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
 
-_COLUMNS = (
-    "subnet_id, address, id, created_at, status, project_id, identifier, hostname, mac,"
-    " description, tags"
+_ALLOCATION = (
+    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
+    " hostname, mac, description, tags) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
-_TYPES = "uuid[], bytea[], uuid[], int8[], text[], uuid[], text[], text[], text[], text[], text[]"
-_ALLOCATION = f"INSERT INTO allocation ({_COLUMNS}) VALUES ({', '.join(['%s'] * 11)})"
 _ALLOCATIONS = (
-    f"INSERT INTO allocation ({_COLUMNS}) SELECT * FROM unnest("
-    + ", ".join(f"%s::{kind}" for kind in _TYPES.split(", "))
-    + ")"
+    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
+    " hostname, mac, description, tags) SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[],"
+    " %s::int8[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],"
+    " %s::text[])"
 )
 _RUN = (
-    f"INSERT INTO allocation ({_COLUMNS}) SELECT %s, %s::bytea || int8send(n),"
+    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
+    " hostname, mac, description, tags) SELECT %s, %s::bytea || int8send(n),"
     " encode(%s::bytea || int8send(%s + n), 'hex')::uuid, %s, %s, %s, %s, %s, %s, %s, %s"
     " FROM generate_series(%s::int8, %s::int8) AS n"
 )
@@ -80,7 +81,7 @@ class PostgresDialect(Dialect):
     """PostgreSQL 14 and later, through psycopg."""
 
     concurrent = True
-    driver_errors = (psycopg.Error,)
+    errors = (SQLAlchemyError, psycopg.Error)
 
     def __init__(self, url: str) -> None:
         place = make_url(url).set(drivername="postgresql+psycopg")

@@ -48,9 +48,7 @@ def find(r: Read, pool_id: UUID, first: int) -> PrefixAllocation | None:
 
 def identified(r: Read, pool_id: UUID, identifier: str) -> PrefixAllocation | None:
     """The one with an identifier."""
-    row = r.run(
-        _FULL.where(H.c.pool_id == pool_id, H.c.identifier == identifier)
-    ).one_or_none()
+    row = r.run(_FULL.where(H.c.pool_id == pool_id, H.c.identifier == identifier)).one_or_none()
     return None if row is None else _made(row)
 
 

@@ -7,10 +7,10 @@ subnet or prefix allocation overlaps another in its scope (`subnet_never_overlap
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import Select, case, delete, func, insert, select, update
 
 from allotment.model.address import BITS
 from allotment.model.extent import Extent
@@ -20,6 +20,7 @@ from allotment.store.directory import beyond
 from allotment.store.session import Read, Write
 
 X = schema.prefix
+P, N, A = schema.subnet_pool, schema.subnet, schema.prefix_allocation
 
 
 class Held(NamedTuple):
@@ -52,7 +53,14 @@ _DEEPEST_LAST = (X.c.length, case((X.c.kind == "pool", 0), else_=1))
 def held(kind: str, holder_id: UUID, scope_id: UUID, parent_id: UUID, prefix: Prefix) -> Held:
     """The forest's entry for a prefix."""
     return Held(
-        holder_id, scope_id, parent_id, kind, prefix.family, prefix.first, prefix.last, prefix.length
+        holder_id,
+        scope_id,
+        parent_id,
+        kind,
+        prefix.family,
+        prefix.first,
+        prefix.last,
+        prefix.length,
     )
 
 
@@ -72,7 +80,7 @@ def remove(tx: Write, holder_id: UUID, firsts: Sequence[int] | None = None) -> N
 def of_holders(r: Read, holders: Sequence[UUID]) -> list[Held]:
     """All prefixes of some holders, in order."""
     rows = r.run(select(*COLUMNS).where(X.c.holder_id.in_(holders)).order_by(X.c.first)).all()
-    return [Held(*row) for row in rows]
+    return [Held._make(row) for row in rows]
 
 
 def chain(r: Read, scope_id: UUID, prefix: Prefix) -> list[Held]:
@@ -95,7 +103,7 @@ def chain(r: Read, scope_id: UUID, prefix: Prefix) -> list[Held]:
         )
         .order_by(*_DEEPEST_LAST)
     ).all()
-    return [Held(*row) for row in rows]
+    return [Held._make(row) for row in rows]
 
 
 def overlapping(r: Read, scope_id: UUID, prefix: Prefix, limit: int = 5) -> list[Held]:
@@ -112,7 +120,7 @@ def overlapping(r: Read, scope_id: UUID, prefix: Prefix, limit: int = 5) -> list
         .order_by(X.c.first, X.c.length)
         .limit(limit)
     ).all()
-    return [Held(*row) for row in rows]
+    return [Held._make(row) for row in rows]
 
 
 def children_within(r: Read, parent_id: UUID, prefix: Prefix) -> list[Held]:
@@ -127,7 +135,7 @@ def children_within(r: Read, parent_id: UUID, prefix: Prefix) -> list[Held]:
         )
         .order_by(X.c.last)
     ).all()
-    return [Held(*row) for row in rows]
+    return [Held._make(row) for row in rows]
 
 
 def first_overlap(r: Read, parent_id: UUID, prefix: Prefix) -> Held | None:
@@ -138,24 +146,24 @@ def first_overlap(r: Read, parent_id: UUID, prefix: Prefix) -> Held | None:
         .order_by(X.c.last)
         .limit(1)
     ).one_or_none()
-    return Held(*row) if row is not None and row.first <= prefix.last else None
+    return Held._make(row) if row is not None and row.first <= prefix.last else None
 
 
 def children(r: Read, parent_id: UUID, limit: int | None = None) -> list[Held]:
     """The prefixes directly below a parent, in order."""
     query = select(*COLUMNS).where(X.c.parent_id == parent_id).order_by(X.c.family, X.c.last)
     rows = r.run(query.limit(limit) if limit is not None else query).all()
-    return [Held(*row) for row in rows]
+    return [Held._make(row) for row in rows]
 
 
 def children_by_kind(r: Read, parent_id: UUID) -> dict[str, int]:
     """How many holders of each kind are directly below a parent."""
-    query = (
+    query: Select[Any] = (  # Any: mypy loses a column here
         select(X.c.kind, func.count(X.c.holder_id.distinct()))
         .where(X.c.parent_id == parent_id)
         .group_by(X.c.kind)
     )
-    return {kind: count for kind, count in r.run(query)}
+    return {row[0]: row[1] for row in r.run(query)}
 
 
 def adopt(tx: Write, holders: Sequence[UUID], parent_id: UUID, pool_id: UUID | None) -> None:
@@ -163,7 +171,6 @@ def adopt(tx: Write, holders: Sequence[UUID], parent_id: UUID, pool_id: UUID | N
     for start in range(0, len(holders), 500):
         some = holders[start : start + 500]
         tx.run(update(X).where(X.c.holder_id.in_(some)).values(parent_id=parent_id))
-        P, N, A = schema.subnet_pool, schema.subnet, schema.prefix_allocation
         tx.run(update(P).where(P.c.id.in_(some)).values(parent_id=pool_id))
         tx.run(update(N).where(N.c.id.in_(some)).values(pool_id=pool_id))
         if pool_id is not None:
@@ -179,7 +186,7 @@ def in_order(
     query = select(*COLUMNS).where(X.c.scope_id.in_(scope_ids))
     if after is not None:
         query = query.where(beyond(order, after))
-    return [Held(*row) for row in r.run(query.order_by(*order).limit(limit)).all()]
+    return [Held._make(row) for row in r.run(query.order_by(*order).limit(limit)).all()]
 
 
 def order_key(one: Held) -> tuple[str, int, int, int, int]:

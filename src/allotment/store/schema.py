@@ -194,8 +194,6 @@ allocation = Table(
 )
 
 
-
-
 def _held_index(table: Table, name: str, *columns: str, unique: bool = False) -> None:
     """An index over the rows that have the first column at all: others cost nothing."""
     present = text(f"{columns[0]} IS NOT NULL")

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from allotment.errors import AllotmentError, Bug, Overloaded, Phase, StoreError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Clock = Callable[[], int]
 
 
-class NeedsPatience(Exception):  # noqa: N818 - a signal, never seen by a caller
+class NeedsPatience(Exception):
     """The work skipped locked rows and found too little: run it again, waiting for them."""
 
 
@@ -125,14 +124,13 @@ class Store:
             raise Overloaded(
                 "every connection to the database is in use; try again", phase="connect"
             ) from error
-        except (SQLAlchemyError, *self.dialect.driver_errors) as error:
+        except self.dialect.errors as error:
             raise self._translated(error, phase) from error
         finally:
             self._inside.busy = False
 
     def _translated(self, error: Exception, phase: Phase) -> StoreError:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        translated = self.dialect.translate(cause, phase)
+        translated = self.dialect.typed(error, phase)
         if translated.code in ("not-primary", "store-unavailable", "commit-unknown"):
             self.dialect.engine.dispose()
         return translated

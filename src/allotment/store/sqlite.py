@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from allotment.errors import Busy, Phase, StoreError
@@ -60,7 +61,7 @@ class SqliteDialect(Dialect):
     """SQLite in a file, or in memory (one connection, gone with the process)."""
 
     concurrent = False
-    driver_errors = (sqlite3.Error,)
+    errors = (SQLAlchemyError, sqlite3.Error)
 
     def __init__(self, url: str) -> None:
         place = make_url(url).set(drivername="sqlite+pysqlite")
@@ -71,7 +72,11 @@ class SqliteDialect(Dialect):
             self.engine = create_engine(place, poolclass=StaticPool, connect_args=arguments)
         else:
             self.engine = create_engine(
-                place, connect_args=arguments, pool_size=16, max_overflow=48, pool_timeout=BUSY_SECONDS
+                place,
+                connect_args=arguments,
+                pool_size=16,
+                max_overflow=48,
+                pool_timeout=BUSY_SECONDS,
             )
         self._turn = threading.Lock()
         event.listen(self.engine, "connect", self._prepare)
@@ -157,7 +162,9 @@ class SqliteDialect(Dialect):
         """Consume extents from the lowest, whole ones first."""
         return self._take(_raw(tx.conn), container.bytes, count, tx.now) if count else []
 
-    def _take(self, raw: sqlite3.Connection, container: bytes, count: int, now: int) -> list[Extent]:
+    def _take(
+        self, raw: sqlite3.Connection, container: bytes, count: int, now: int
+    ) -> list[Extent]:
         taken: list[Extent] = []
         dropped: list[tuple[bytes, bytes]] = []
         left = count
@@ -181,9 +188,7 @@ class SqliteDialect(Dialect):
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
         """One prepared INSERT for all."""
         tx.defer(_ALLOCATION, [_bound(row) for row in rows])
-        tags = [
-            (tag, row.subnet_id.bytes, pack(row.address)) for row in rows for tag in row.tags
-        ]
+        tags = [(tag, row.subnet_id.bytes, pack(row.address)) for row in rows for tag in row.tags]
         if tags:
             tx.defer(_TAG, tags)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
-from allotment.errors import SchemaMismatch, StoreError
+from allotment.errors import SchemaMismatch
 from allotment.store import settings
 from allotment.store.schema import HEAD
 
@@ -33,9 +32,8 @@ def found_version(dialect: Dialect) -> str | None:
                 text("SELECT version_num FROM alembic_version")
             ).scalar_one_or_none()
             return found
-    except (DBAPIError, *dialect.driver_errors) as error:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        translated = dialect.translate(cause, "connect")
+    except dialect.errors as error:
+        translated = dialect.typed(error, "connect")
         if isinstance(translated, SchemaMismatch):
             return None
         raise translated from error
@@ -91,10 +89,8 @@ def upgrade(dialect: Dialect) -> bool:
             dialect.begin(conn, "write")
             _upgrade_inside(dialect, conn)
             conn.commit()
-    except (DBAPIError, *dialect.driver_errors) as error:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        translated: StoreError = dialect.translate(cause, "statement")
-        raise translated from error
+    except dialect.errors as error:
+        raise dialect.typed(error, "statement") from error
     return True
 
 

@@ -1,0 +1,101 @@
+"""One run of the command line: what was asked of all commands, and the desk they talk to.
+
+Invariant: the book is opened at the first question, and closed whatever happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from allotment.desk import LocalDesk
+    from allotment.model.access import Actor
+    from allotment.model.commands import Command
+    from allotment.model.queries import Query
+    from allotment.model.results import Page
+
+R = TypeVar("R")
+T = TypeVar("T")
+PAGE_SIZE = 100
+PAGE_SIZE_MAX = 1000
+
+
+@dataclass
+class Listing:
+    """Which part of a listing was asked for."""
+
+    limit: int | None = None
+    cursor: str | None = None
+    everything: bool = False
+
+    @property
+    def page_size(self) -> int:
+        """How many items one question asks for."""
+        if self.limit is not None:
+            return self.limit
+        return PAGE_SIZE_MAX if self.everything else PAGE_SIZE
+
+
+@dataclass
+class Invocation:
+    """The options that every command has; the last one given wins."""
+
+    database: str | None = None
+    output: str = "table"
+    scope: str | None = None
+    debug: bool = False
+    create: bool = False
+    listing: Listing = field(default_factory=Listing)
+    _at: tuple[LocalDesk, Actor] | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether a person reads the answer."""
+        return self.output == "table"
+
+    def do(self, command: Command[R]) -> R:
+        """Carry a command out on the book, as the person at this machine."""
+        desk, actor = self._open()
+        return desk.do(command, actor)
+
+    def ask(self, query: Query[R]) -> R:
+        """Answer a query from the book."""
+        desk, actor = self._open()
+        return desk.ask(query, actor)
+
+    def pages(self, query: Query[Page[T]]) -> Iterator[Page[T]]:
+        """The page that the listing's options name; all from there on with --all."""
+        from msgspec.structs import replace
+
+        page = self.ask(replace(query, limit=self.listing.page_size, cursor=self.listing.cursor))
+        yield page
+        while self.listing.everything and page.next is not None:
+            page = self.ask(replace(query, limit=self.listing.page_size, cursor=page.next))
+            yield page
+
+    def every(self, query: Query[Page[T]]) -> Iterator[T]:
+        """All items of all pages of a query, whatever the listing's options."""
+        from msgspec.structs import replace
+
+        cursor: str | None = None
+        while True:
+            page = self.ask(replace(query, limit=PAGE_SIZE_MAX, cursor=cursor))
+            yield from page.items
+            cursor = page.next
+            if cursor is None:
+                return
+
+    def close(self) -> None:
+        """Close the book, if it was opened."""
+        if self._at is not None:
+            self._at[0].close()
+            self._at = None
+
+    def _open(self) -> tuple[LocalDesk, Actor]:
+        if self._at is None:
+            from allotment.bootstrap import local_owner, open_book
+
+            self._at = open_book(self.database, create=self.create), local_owner()
+        return self._at

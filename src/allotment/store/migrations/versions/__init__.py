@@ -1,0 +1,4 @@
+"""The steps.
+
+Invariant: each names the one before it.
+"""
