@@ -99,7 +99,7 @@ def request_hash(command: Command[Any]) -> bytes:  # Any: whatever it answers
 class _Check:
     """One field's permitted types and rules, read from its annotation once."""
 
-    __slots__ = ("element", "field", "kinds", "rules", "said")
+    __slots__ = ("element", "field", "kinds", "rules")
 
     def __init__(self, field: str, hint: Any) -> None:  # Any: an annotation
         self.field = field
@@ -107,8 +107,12 @@ class _Check:
         self.kinds: tuple[type[Any], ...] = ()  # Any: whatever the annotation says
         self.element: _Check | None = None
         self._read(hint)
+
+    @property
+    def said(self) -> str:
+        """The permitted types, for people."""
         absent = {"UnsetType", "NoneType"}
-        self.said = " or ".join(sorted({one.__name__ for one in self.kinds} - absent))
+        return " or ".join(sorted({kind.__name__ for kind in self.kinds} - absent))
 
     def _read(self, hint: Any) -> None:  # Any: an annotation
         origin = get_origin(hint)

@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Row,
-    Select,
     and_,
     bindparam,
     delete,
@@ -250,9 +249,10 @@ def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
     """How many reserved addresses some subnets hold, where there are any."""
     if not subnet_ids:
         return {}
-    query: Select[Any] = (  # Any: mypy loses a column here
+    query = (
         select(A.c.subnet_id, func.count())
         .where(A.c.subnet_id.in_(subnet_ids), A.c.status == "reserved")
         .group_by(A.c.subnet_id)
     )
-    return {row[0]: row[1] for row in r.run(query)}
+    rows: list[Any] = list(r.run(query))  # Any: rows of two columns
+    return dict(rows)

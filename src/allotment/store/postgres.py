@@ -51,9 +51,9 @@ _ALLOCATION = (
 )
 _ALLOCATIONS = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::uuid[],"
-    " %s::int8[], %s::text[], %s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[],"
-    " %s::text[])"
+    " hostname, mac, description, tags) SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[],"
+    " %b::int8[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[],"
+    " %b::text[])"
 )
 _RUN = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
@@ -63,17 +63,17 @@ _RUN = (
 )
 _TAG = (
     "INSERT INTO allocation_tag (tag, subnet_id, address)"
-    " SELECT * FROM unnest(%s::text[], %s::uuid[], %s::bytea[])"
+    " SELECT * FROM unnest(%b::text[], %b::uuid[], %b::bytea[])"
 )
 _TAG_RUN = (
     "INSERT INTO allocation_tag (tag, subnet_id, address)"
     " SELECT tag, %s, %s::bytea || int8send(n)"
-    " FROM unnest(%s::text[]) AS tag, generate_series(%s::int8, %s::int8) AS n"
+    " FROM unnest(%b::text[]) AS tag, generate_series(%s::int8, %s::int8) AS n"
 )
 _EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (%s, %s, %s, %s)"
 _EVENTS = (
     "INSERT INTO event (at, actor, command, answer)"
-    " SELECT * FROM unnest(%s::int8[], %s::text[], %s::text[], %s::text[])"
+    " SELECT * FROM unnest(%b::int8[], %b::text[], %b::text[], %b::text[])"
 )
 
 

@@ -32,11 +32,11 @@ def listing(items: Iterable[object], cursor: str | None) -> Iterator[str]:
 def listing_of_texts(items: Iterable[str], cursor: str | None) -> Iterator[str]:
     """Many resources that are JSON text already."""
     yield '{"items": ['
-    between = "\n  "
+    before, end = "\n  ", ""
     for item in items:
-        yield between + item
-        between = ",\n  "
-    yield f'{"" if between == "\n  " else "\n"}], "next": {json.dumps(cursor)}}}\n'
+        yield before + item
+        before, end = ",\n  ", "\n"
+    yield end + f'], "next": {json.dumps(cursor)}}}\n'
 
 
 def _text(value: object, indent: int | None = None) -> str:

@@ -48,12 +48,30 @@ def paged(function: F) -> F:
             setattr(context.ensure_object(Invocation).listing, parameter.name, value)
 
     for option in (
-        click.option("--limit", type=int, metavar="N", callback=keep, expose_value=False,
-                     help="How many at most, 1 to 1000. Default: 100."),
-        click.option("--cursor", metavar="CURSOR", callback=keep, expose_value=False,
-                     help="Go on from the `next` of the page before."),
-        click.option("--all", "everything", is_flag=True, default=None, callback=keep,
-                     expose_value=False, help="All pages, to the end."),
+        click.option(
+            "--limit",
+            type=int,
+            metavar="N",
+            callback=keep,
+            expose_value=False,
+            help="How many at most, 1 to 1000. Default: 100.",
+        ),
+        click.option(
+            "--cursor",
+            metavar="CURSOR",
+            callback=keep,
+            expose_value=False,
+            help="Go on from the `next` of the page before.",
+        ),
+        click.option(
+            "--all",
+            "everything",
+            is_flag=True,
+            default=None,
+            callback=keep,
+            expose_value=False,
+            help="All pages, to the end.",
+        ),
     ):
         function = option(function)
     return function

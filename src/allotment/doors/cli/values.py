@@ -27,9 +27,7 @@ class Parsed(click.ParamType[T]):
         self.name = name
         self.parse = parse
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> T:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
         """The value of a word.
 
         Raises:

@@ -1,0 +1,167 @@
+"""Answers on the standard output, as a table, as JSON or as CSV.
+
+Invariant: JSON is one document and CSV one table, with the model's field names; without a terminal
+a table has no colour and no line is folded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, structs
+
+from allotment.doors.cli import csv_text, json_text
+from allotment.doors.cli.figures import ascii_only
+from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.safe_text import visible
+from allotment.doors.cli.tables import COLUMNS, Column, details, rows
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from allotment.model.queries import Query
+    from allotment.model.results import Page
+
+T = TypeVar("T", bound=Struct)
+_WIDE = 120
+
+
+def resource(invocation: Invocation, item: Struct, title: str = "") -> None:
+    """One resource: that object, or its fields under a title."""
+    if invocation.is_table:
+        said(invocation, title)
+        fields(details(item))
+    else:
+        plain_resource(invocation, json_text.plain(item))
+
+
+def plain_resource(invocation: Invocation, item: Mapping[str, object]) -> None:
+    """One resource that is plain already, for a program."""
+    if invocation.output == "json":
+        write(json_text.document(item))
+    else:
+        write_all(csv_text.lines(list(item), [list(item.values())]))
+
+
+def listing(invocation: Invocation, query: Query[Page[T]], kind: type[T]) -> None:
+    """The pages of a query that the options of the listing ask for."""
+    pages = invocation.pages(query)
+    first = next(pages)
+    cursor = None if invocation.listing.everything else first.next
+    items = chain(first.items, (item for page in pages for item in page.items))
+    resources(invocation, items, kind, cursor)
+
+
+def resources(
+    invocation: Invocation, items: Iterable[T], kind: type[T], cursor: str | None = None
+) -> None:
+    """Many resources of a kind."""
+    match invocation.output:
+        case "json":
+            write_all(json_text.listing(items, cursor))
+        case "csv":
+            write_all(_csv(items, kind))
+        case _:
+            table(list(items), COLUMNS[kind])
+            if cursor is not None:
+                said(invocation, f"more: --cursor {cursor}, or --all")
+
+
+def said(invocation: Invocation, sentence: str) -> None:
+    """A sentence for a person, nothing for a program."""
+    if invocation.is_table and sentence:
+        write(visible(sentence) + "\n")
+
+
+def table(items: Sequence[Struct], columns: Sequence[Column]) -> None:
+    """Results as a table; as aligned columns where there is no terminal."""
+    if not items:
+        write("(none)\n")
+    elif on_terminal():
+        _coloured_table(items, columns)
+    else:
+        headings = [column.heading.upper() for column in columns]
+        _aligned([headings, *rows(items, columns)], [column.right for column in columns])
+
+
+def fields(pairs: Sequence[tuple[str, str]]) -> None:
+    """Names and values, one pair a line."""
+    if not on_terminal():
+        _aligned([[f"{name}:", value] for name, value in pairs], [False, False])
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    for name, value in pairs:
+        grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
+    draw(grid)
+
+
+def on_terminal() -> bool:
+    """Whether colours and frames are of use (FORCE_COLOR says so, too)."""
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
+def draw(picture: RenderableType) -> None:
+    """Show something of rich's."""
+    console = make_console()
+    with console.capture() as capture:  # rich must not decide what a closed pipe means
+        console.print(picture)
+    write(capture.get())
+
+
+def make_console() -> Console:
+    """The standard output as rich sees it: as wide as it takes where it is no terminal."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(file=sys.stdout, highlight=False, emoji=False, width=width)
+
+
+def write(text: str) -> None:
+    """Put text on the standard output; what its encoding lacks becomes a question mark."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "replace").decode(encoding) if ascii_only() else text)
+
+
+def write_all(pieces: Iterable[str]) -> None:
+    """Put pieces of text on the standard output as they come."""
+    for piece in pieces:
+        write(piece)
+
+
+def _csv(items: Iterable[Struct], kind: type[Struct]) -> Iterable[str]:
+    names = [field.name for field in structs.fields(kind)]
+    plain = (json_text.plain(item) for item in items)
+    return csv_text.lines(names, ([item[name] for name in names] for item in plain))
+
+
+def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(line, widths, right, strict=True)
+        ]
+        write("  ".join(cells).rstrip() + "\n")
+
+
+def _coloured_table(items: Sequence[Struct], columns: Sequence[Column]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = make_console().width >= _WIDE
+    chosen = [column for column in columns if wide or not column.wide]
+    picture = Table(box=box.ROUNDED, header_style="bold", border_style="dim")
+    for column in chosen:
+        justify = "right" if column.right else "left"
+        picture.add_column(column.heading, justify=justify, overflow="fold")
+    for item in items:
+        picture.add_row(*(Text(one.read(item), style=one.style(item)) for one in chosen))
+    draw(picture)

@@ -1,0 +1,162 @@
+"""Which columns a person sees of each result, and its fields in full.
+
+Invariant: every cell is one line of visible text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import Struct, structs
+
+from allotment.doors.cli.figures import alarm, bar, count_text, moment, percent
+from allotment.doors.cli.safe_text import visible
+from allotment.model import results
+from allotment.model.results import Match, Utilisation
+
+Read = Callable[[Any], str]  # Any, here and below: a result of the type the columns are for
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; a `wide` one is left out where a terminal is narrow."""
+
+    heading: str
+    read: Read
+    style: Read = lambda _: ""
+    right: bool = False
+    wide: bool = False
+
+
+def _field(name: str, **settings: Any) -> Column:
+    heading = settings.pop("heading", name.removesuffix("_id").replace("_", " "))
+    return Column(heading, lambda item: shown(name, getattr(item, name)), **settings)
+
+
+def shown(name: str, value: object) -> str:
+    """A field's value as a person reads it."""
+    if value is None or value in ("", ()):
+        return "-"
+    if name == "created_at" and isinstance(value, int):
+        return moment(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return count_text(value)
+    if isinstance(value, tuple):
+        return ", ".join(visible(str(part)) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {noun}" for noun, count in value.items() if count) or "nothing"
+    return visible(str(value))
+
+
+def details(item: Struct) -> list[tuple[str, str]]:
+    """Every field of a result with its name."""
+    pairs = [
+        (name.replace("_", " "), shown(name, value))
+        for name, value in structs.asdict(item).items()
+        if not isinstance(value, Struct)
+    ]
+    if isinstance(item, Utilisation):
+        pairs.append(("used", f"{bar(*used(item), 30)} {percent(*used(item))}"))
+    return pairs
+
+
+def used(use: Utilisation) -> tuple[int, int]:
+    """What of a container cannot be handed out now, and the whole of it."""
+    return use.pool_size - use.free, use.pool_size
+
+
+def _alarm(use: Utilisation) -> str:
+    return alarm(*used(use))
+
+
+def _prefixes(use: Utilisation) -> str:
+    """The first few prefixes of a container, and how many more there are."""
+    told = ", ".join(map(str, use.prefixes[:2]))
+    more = len(use.prefixes) - 2
+    return f"{told} and {more:,} more" if more > 0 else told or "-"
+
+
+def _chain(match: Match) -> str:
+    return " > ".join(visible(node_text(node)) for node in match.chain)
+
+
+def node_text(node: results.PrefixNode) -> str:
+    """A prefix and the name of what has it, where that is not the prefix itself."""
+    prefix = str(node.prefix)
+    return prefix if node.name == prefix else f"{prefix} {visible(node.name)}"
+
+
+def _holder(match: Match) -> str:
+    held = match.allocation
+    if held is None:
+        return "-"
+    said = (held.hostname, held.identifier, held.project, str(held.mac) if held.mac else None)
+    return ", ".join(visible(part) for part in said if part) or "held"
+
+
+_NAME = _field("name", style=lambda _: "bold")
+_SCOPE = _field("scope")
+_DESCRIPTION = _field("description", wide=True)
+_TAGS = _field("tags", wide=True)
+_ID = _field("id", style=lambda _: "dim", wide=True, heading="id")
+_PROJECT = _field("project")
+_STATUS = _field("status", style=lambda item: "yellow" if item.status == "reserved" else "green")
+
+COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
+    results.Project: (_NAME, _field("description"), _ID),
+    results.AddressScope: (_NAME, _field("description"), _ID),
+    results.SubnetPool: (
+        _NAME, _field("prefixes", style=lambda _: "cyan"), _SCOPE,
+        _field("default_length", right=True), _PROJECT, _DESCRIPTION, _TAGS, _ID,
+    ),
+    results.Subnet: (
+        _field("prefix", style=lambda _: "bold cyan"), _NAME, _SCOPE, _field("gateway"),
+        _field("pools", heading="allocation pools"), _PROJECT, _DESCRIPTION, _TAGS, _ID,
+    ),
+    results.Allocation: (
+        _field("address", style=lambda _: "bold cyan"), _STATUS, _field("hostname"), _PROJECT,
+        _field("identifier"), _field("mac"), _DESCRIPTION, _TAGS, _ID,
+    ),
+    results.PrefixAllocation: (
+        _field("prefix", style=lambda _: "bold cyan"), _STATUS, _PROJECT, _field("identifier"),
+        _DESCRIPTION, _TAGS, _ID,
+    ),
+    results.Utilisation: (
+        _field("kind"), _NAME, _SCOPE, Column("prefixes", _prefixes, wide=True),
+        Column("used", lambda use: f"{bar(*used(use))} {percent(*used(use)):>6}", style=_alarm),
+        _field("held", right=True), _field("quarantined", right=True, wide=True),
+        _field("reserved", right=True, wide=True), _field("free", right=True),
+        _field("pool_size", right=True), _field("size", right=True, wide=True),
+    ),
+    results.FreeRange: (
+        _field("range", style=lambda _: "bold cyan"), _field("prefix"),
+        _field("size", right=True), _field("container"),
+    ),
+    results.Match: (
+        _SCOPE, Column("prefixes, the smallest last", _chain, style=lambda _: "cyan"),
+        _field("state", style=lambda match: "green" if match.state == "free" else "bold"),
+        Column("held by", _holder),
+        Column("subnet or pool id", lambda match: str(match.chain[-1].holder_id), wide=True),
+    ),
+    results.Found: (
+        _field("kind"), _NAME, _field("where", style=lambda _: "cyan"), _SCOPE,
+        _field("matched"), _ID,
+    ),
+    results.PrefixNode: (
+        _field("prefix", style=lambda _: "bold cyan"), _field("kind"), _NAME, _SCOPE,
+    ),
+    results.Fault: (
+        _field("rule", style=lambda _: "bold red"), _field("kind"), _field("detail"),
+        _field("repairable"), _field("id", heading="id"),
+    ),
+}
+
+
+def rows(items: Iterable[Any], columns: Iterable[Column]) -> list[list[str]]:
+    """The cells of some results."""
+    chosen = list(columns)
+    return [[column.read(item) for column in chosen] for item in items]
