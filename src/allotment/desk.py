@@ -18,6 +18,7 @@ from allotment.errors import (
     CommitUnknown,
     ConstraintFailed,
     InvalidValue,
+    Overloaded,
     StoreError,
 )
 from allotment.model import wire
@@ -122,6 +123,12 @@ class LocalDesk:
         try:
             with self.store.writing() as tx:
                 outcomes = perform.perform_many(tx, permits)
+        except CommitUnknown as error:
+            # Only a keyed command can find out; the others are told that nobody knows.
+            return [
+                self._caught(permit, wait=False) if permit.request.idempotency_key else error
+                for permit in permits
+            ]
         except (StoreError, NeedsPatience):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
             return [self._caught(permit, wait=False) for permit in permits]
@@ -196,4 +203,6 @@ def _may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
     """
     if isinstance(error, CommitUnknown):
         return command is None or command.idempotency_key is not None
+    if isinstance(error, Overloaded) and error.state is None:
+        return False  # our own connections are all in use: this request has waited already
     return error.retryable

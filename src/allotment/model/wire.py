@@ -28,6 +28,7 @@ from allotment.errors import InvalidValue
 from allotment.model.address import Address, parse_address
 from allotment.model.address_range import AddressRange, parse_range
 from allotment.model.commands import Command
+from allotment.model.limits import BATCH_MAX
 from allotment.model.mac import Mac, parse_mac
 from allotment.model.prefix import Prefix, parse_prefix
 
@@ -143,6 +144,8 @@ class _Check:
         for rule in self.rules:
             rule.check(value, self.field)
         if self.element is not None and isinstance(value, tuple):
+            if len(value) > BATCH_MAX:
+                raise InvalidValue(self.field, f"of {len(value)}", f"at most {BATCH_MAX} at once")
             for item in value:
                 self.element(item)
 

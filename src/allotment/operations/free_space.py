@@ -12,7 +12,7 @@ from uuid import UUID
 
 from allotment.engine.extents import cut, largest_block, stripe_bits
 from allotment.engine.placement import remainder
-from allotment.model.extent import Extent
+from allotment.model.extent import NEVER, Extent
 from allotment.store import extents
 from allotment.store.extents import FreeExtent
 from allotment.store.session import Write
@@ -33,7 +33,7 @@ class Space(NamedTuple):
         return None if self.block_bits is None else largest_block(extent, self.block_bits)
 
 
-def open_up(tx: Write, space: Space, runs: Sequence[Extent], available_at: int = 0) -> None:
+def open_up(tx: Write, space: Space, runs: Sequence[Extent], available_at: int = NEVER) -> None:
     """Enter new free space, a subnet's cut into stripes."""
     pieces = []
     for run in runs:
@@ -70,7 +70,7 @@ def close_off(tx: Write, space: Space, run: Extent) -> list[Extent]:
     return freed
 
 
-def give_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = 0) -> None:
+def give_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = NEVER) -> None:
     """Put a run back, merged with its free neighbours inside the bounds and the stripe."""
     if space.block_bits is not None:
         _put_back(tx, space, run, bounds, available_at)

@@ -13,7 +13,7 @@ from allotment.engine.extents import canonical, intersect
 from allotment.errors import AllotmentError, InvalidValue, NotFound, StaleAllocation
 from allotment.model.address import Address
 from allotment.model.commands import ReleaseAddress, ReleaseAddresses, ReleaseMatching
-from allotment.model.extent import Extent
+from allotment.model.extent import AGED, NEVER, Extent
 from allotment.model.results import Released
 from allotment.operations.free_space import Space, give_back
 from allotment.operations.references import References
@@ -81,7 +81,9 @@ def _return(tx: Write, row: SubnetRow, runs: Sequence[Extent]) -> None:
     """Put runs that are no longer held back into the pools they lie in."""
     keep_age = row.placement == "least-recently-used"
     rests = row.quarantine_seconds * 1000
-    available_at = tx.now + rests if rests or keep_age else 0
+    available_at = AGED + tx.now if keep_age else NEVER
+    if rests:
+        available_at = tx.now + rests
     space = Space(row.id, keep_age=keep_age)
     for run in runs:
         at = run.first

@@ -151,7 +151,7 @@ free_extent = Table(
     Column("container_id", Id, nullable=False),
     Column("last", AddressValue, nullable=False),
     Column("first", AddressValue, nullable=False),
-    Column("available_at", BigInteger, nullable=False, server_default="0"),
+    Column("available_at", BigInteger, nullable=False),
     Column("fits", SmallInteger),
     PrimaryKeyConstraint("container_id", "last", name="free_extent_pkey"),
     CheckConstraint("first <= last", name="free_extent_order"),

@@ -25,7 +25,7 @@ from allotment.store.dialect import AllocationRow, Dialect, EventRow, LockedSubn
 from allotment.store.session import Write
 from allotment.store.sqlite_errors import translate
 
-BUSY_SECONDS = 30.0
+BUSY_SECONDS = 10.0
 
 _SUBNET = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds"

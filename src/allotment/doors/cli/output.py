@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from msgspec import Struct, structs
 
@@ -77,7 +77,7 @@ def said(invocation: Invocation, sentence: str) -> None:
         write(visible(sentence) + "\n")
 
 
-def table(items: Sequence[Struct], columns: Sequence[Column]) -> None:
+def table(items: Sequence[object], columns: Sequence[Column]) -> None:
     """Results as a table; as aligned columns where there is no terminal."""
     if not items:
         write("(none)\n")
@@ -151,7 +151,7 @@ def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
         write("  ".join(cells).rstrip() + "\n")
 
 
-def _coloured_table(items: Sequence[Struct], columns: Sequence[Column]) -> None:
+def _coloured_table(items: Sequence[object], columns: Sequence[Column]) -> None:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -160,7 +160,7 @@ def _coloured_table(items: Sequence[Struct], columns: Sequence[Column]) -> None:
     chosen = [column for column in columns if wide or not column.wide]
     picture = Table(box=box.ROUNDED, header_style="bold", border_style="dim")
     for column in chosen:
-        justify = "right" if column.right else "left"
+        justify: Literal["right", "left"] = "right" if column.right else "left"
         picture.add_column(column.heading, justify=justify, overflow="fold")
     for item in items:
         picture.add_row(*(Text(one.read(item), style=one.style(item)) for one in chosen))

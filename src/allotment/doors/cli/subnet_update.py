@@ -38,7 +38,7 @@ def update(invocation: Invocation, command: UpdateSubnet, ranges: Ranges) -> Non
 def _in_order(pools: UpdateAllocationPools, command: UpdateSubnet) -> tuple[Command[Result], ...]:
     """The steps of a batch: a gateway may have to leave before the pools move, and come after.
 
-    The first step alone asks for a version; by id the rest find the subnet under any name.
+    The first step alone asks for a version, and a new name comes with the last.
     """
     rest = structs.replace(command, version=None)
     if not _changes(rest):

@@ -156,7 +156,7 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
 }
 
 
-def rows(items: Iterable[Any], columns: Iterable[Column]) -> list[list[str]]:
+def rows(items: Iterable[object], columns: Iterable[Column]) -> list[list[str]]:
     """The cells of some results."""
     chosen = list(columns)
     return [[column.read(item) for column in chosen] for item in items]

@@ -1,0 +1,72 @@
+"""`allotment init`, `status` and `check`: the book itself.
+
+Invariant: `check` ends with 0 only when the book is clean.
+"""
+
+from __future__ import annotations
+
+import click
+
+from allotment.doors.cli import output
+from allotment.doors.cli.failures import DONE, UNCLEAN
+from allotment.doors.cli.grammar import DoorCommand
+from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.tables import COLUMNS
+from allotment.model.commands import RepairBook
+from allotment.model.queries import CheckBook, GetStatus
+from allotment.model.results import CheckReport, Fault
+
+
+@click.command("init", cls=DoorCommand)
+@click.pass_obj
+def init(invocation: Invocation) -> None:
+    """Make the book where there is none, or upgrade one of an older version.
+
+    A new SQLite file needs no init: the first command makes it.
+
+    Example: allotment init --database postgresql://ipam@db/ipam
+    """
+    invocation.create = True
+    status = invocation.ask(GetStatus())
+    output.resource(invocation, status, f"the book is ready: {status.database}")
+
+
+@click.command("status", cls=DoorCommand)
+@click.pass_obj
+def status(invocation: Invocation) -> None:
+    """Show where the book is, and how much it holds."""
+    output.resource(invocation, invocation.ask(GetStatus()))
+
+
+@click.command("check", cls=DoorCommand)
+@click.option("--repair", is_flag=True, help="Rebuild what is derived; what is held never changes.")
+@click.pass_obj
+def check(invocation: Invocation, repair: bool) -> int:
+    """Prove the book consistent, or name what is not.
+
+    Everything free, quarantined and held must add up to the whole, and nothing may overlap. Ends
+    with 0 only when the book is clean, else with 8.
+    """
+    report = invocation.do(RepairBook()) if repair else invocation.ask(CheckBook())
+    if invocation.is_table:
+        _tell(invocation, report)
+    else:
+        output.resource(invocation, report)
+    return DONE if report.clean else UNCLEAN
+
+
+def _tell(invocation: Invocation, report: CheckReport) -> None:
+    read = (
+        f"{report.scopes:,} address scopes, {report.pools:,} subnet pools, {report.subnets:,}"
+        f" subnets, {report.allocations:,} allocations, {report.extents:,} free extents"
+    )
+    output.said(invocation, f"read {read}")
+    if report.repaired:
+        output.said(invocation, f"repaired {report.repaired:,}")
+    if report.clean:
+        output.said(invocation, "the book is clean")
+        return
+    output.table(report.faults, COLUMNS[Fault])
+    output.said(invocation, f"{len(report.faults):,} faults found")
+    if any(fault.repairable for fault in report.faults):
+        output.said(invocation, "'allotment check --repair' mends the repairable ones")
