@@ -29,8 +29,6 @@ CHOICE_VARIABLE = "ALLOTMENT_TEST_POSTGRES"
 # Durable as in production: fsync and its kin keep their defaults. The connections: for the races.
 SETTINGS = {
     "max_connections": "200",
-    # Databases are made by the hundred, and each writes megabytes of log: don't write zeros first.
-    "wal_init_zero": "off",
     "listen_addresses": "127.0.0.1",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -38,7 +38,7 @@ class PostgresServer:
     admin_url: str
     run_directory: Path
     prefix: str
-    # Kept for the next database: connecting is a good part of what making one costs.
+    # Kept from one database to the next: making one should not cost two connections more.
     _admin: psycopg.Connection | None = field(default=None, repr=False)
 
     def url(self, database: str) -> str:

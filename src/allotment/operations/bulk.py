@@ -7,7 +7,6 @@ in Python; the runs entered are exactly the runs taken.
 from __future__ import annotations
 
 import secrets
-from contextlib import closing
 from uuid import UUID
 
 from allotment.engine.extents import canonical, intersect, size
@@ -107,15 +106,14 @@ def _take_fixed(tx: Write, row: SubnetRow, first: Address, count: int) -> Extent
 def _take_contiguous(tx: Write, row: SubnetRow, count: int) -> Extent:
     """The lowest run of so many neighbours; adjacent extents (stripes) count as one run."""
     waiting: list[extents.FreeExtent] = []
-    with closing(extents.eligible_runs(tx, row.id)) as stream:
-        for found in stream:
-            if waiting and waiting[-1].last + 1 != found.first:
-                waiting = []
-            waiting.append(found)
-            if found.last - waiting[0].first + 1 >= count:
-                break
-        else:
-            raise _no_run(tx, row, count)
+    for found in extents.eligible_runs(tx, row.id):
+        if waiting and waiting[-1].last + 1 != found.first:
+            waiting = []
+        waiting.append(found)
+        if found.last - waiting[0].first + 1 >= count:
+            break
+    else:
+        raise _no_run(tx, row, count)
     run = Extent(waiting[0].first, waiting[0].first + count - 1)
     for found in waiting:
         common = Extent(found.first, min(found.last, run.last))

@@ -70,7 +70,9 @@ def close_off(tx: Write, space: Space, run: Extent) -> list[Extent]:
     return freed
 
 
-def give_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = NEVER) -> None:
+def give_back(
+    tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int = NEVER
+) -> None:
     """Put a run back, merged with its free neighbours inside the bounds and the stripe."""
     if space.block_bits is not None:
         _put_back(tx, space, run, bounds, available_at)

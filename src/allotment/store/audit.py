@@ -19,7 +19,6 @@ from allotment.store.directory import AnyRow
 from allotment.store.prefixes import COLUMNS, Held
 from allotment.store.session import Read
 
-BATCH = 10_000
 N, P, X = schema.subnet, schema.subnet_pool, schema.prefix
 A, R, E = schema.allocation, schema.allocation_pool, schema.free_extent
 
@@ -27,7 +26,7 @@ T = TypeVar("T")
 
 
 def _stream(r: Read, query: Select[Any]) -> Iterator[Any]:  # Any: rows of the tables
-    return iter(r.run(query.execution_options(yield_per=BATCH)))
+    return iter(r.stream(query))
 
 
 def subnets(r: Read) -> Iterator[AnyRow]:

@@ -6,7 +6,7 @@ the pieces around it in the same transaction, so free + held never changes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -246,14 +246,13 @@ def within(tx: Write, container: UUID, run: Extent) -> list[FreeExtent]:
 
 def free_at_least(r: Read, container: UUID, wanted: int, now: int) -> int:
     """How many eligible addresses a snapshot shows, counted no further than `wanted`."""
-    query = _columns().where(E.c.available_at <= _now).order_by(E.c.last)
+    query = _columns().where(E.c.available_at <= _now).order_by(E.c.last).limit(wanted)
+    params = {"container": container, "now": now}
     total = 0
-    result = r.run(query, {"container": container, "now": now})
-    for row in result:
+    for row in r.run(query, params) if wanted <= 1000 else r.stream(query, params):
         total += FreeExtent._make(row).extent.size
         if total >= wanted:
             break
-    result.close()
     return total
 
 
@@ -273,23 +272,13 @@ def stream(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, FreeExte
         select(E.c.container_id, E.c.first, E.c.last, E.c.available_at, E.c.fits)
         .where(E.c.container_id.in_(containers))
         .order_by(E.c.container_id, E.c.last)
-        .execution_options(yield_per=10_000)
     )
-    for row in r.run(query):
+    for row in r.stream(query):
         yield row[0], FreeExtent._make(row[1:])
 
 
-def eligible_runs(r: Read, container: UUID) -> Generator[FreeExtent, None, None]:
+def eligible_runs(r: Read, container: UUID) -> Iterator[FreeExtent]:
     """The eligible extents of a container in order, read as they are needed."""
-    query = (
-        _columns()
-        .where(E.c.available_at <= _now)
-        .order_by(E.c.last)
-        .execution_options(yield_per=1000)
-    )
-    result = r.run(query, {"container": container, "now": r.now})
-    try:
-        for row in result:
-            yield FreeExtent._make(row)
-    finally:
-        result.close()
+    query = _columns().where(E.c.available_at <= _now).order_by(E.c.last)
+    for row in r.stream(query, {"container": container, "now": r.now}):
+        yield FreeExtent._make(row)

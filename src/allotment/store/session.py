@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from allotment.store.dialect import Dialect
 
 Clock = Callable[[], int]
+STREAM_ROWS = 10_000
 
 
 class NeedsPatience(Exception):
@@ -30,17 +31,30 @@ class NeedsPatience(Exception):
 class Read:
     """A snapshot of the book; `now` is its time in UTC milliseconds."""
 
-    __slots__ = ("conn", "dialect", "now")
+    __slots__ = ("_streams", "conn", "dialect", "now")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int) -> None:
         self.conn = conn
         self.dialect = dialect
         self.now = now
+        self._streams: list[CursorResult[Any]] = []  # Any: see run
 
     # Any: rows and parameters are of the columns' types, which SQLAlchemy does not tell.
     def run(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
         """Execute one statement."""
         return self.conn.execute(statement, params)
+
+    def stream(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+        """Execute a query whose rows are fetched as they are read; closed with the transaction."""
+        options = {"yield_per": STREAM_ROWS}
+        result = self.conn.execute(statement, params, execution_options=options)
+        self._streams.append(result)
+        return result
+
+    def close_streams(self) -> None:
+        """Close what was not read to its end."""
+        for result in self._streams:
+            result.close()
 
 
 class Write(Read):
@@ -83,14 +97,21 @@ class Store:
     def reading(self) -> Iterator[Read]:
         """One snapshot for several statements."""
         with self._guarded("read") as (conn, _):
-            yield Read(conn, self.dialect, self.clock())
+            r = Read(conn, self.dialect, self.clock())
+            try:
+                yield r
+            finally:
+                r.close_streams()
 
     @contextmanager
     def writing(self, *, patient: bool = False) -> Iterator[Write]:
         """One transaction; commits at the end of the block, rolls back on any exception."""
         with self._guarded("write") as (conn, enter):
             tx = Write(conn, self.dialect, self.clock(), patient=patient)
-            yield tx
+            try:
+                yield tx
+            finally:
+                tx.close_streams()
             enter("commit")
             self.dialect.commit(conn, tx.deferred)
 

@@ -5,11 +5,15 @@ Invariant: importing this costs nothing; a command's module is imported when the
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run the command line of this process, and end it with the exit code."""
-    from allotment.doors.cli.app import root
+    try:
+        from allotment.doors.cli.app import root
 
-    root.main(prog_name="allotment")
+        sys.exit(root.main(prog_name="allotment"))
+    except KeyboardInterrupt:
+        sys.exit(130)

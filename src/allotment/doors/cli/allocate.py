@@ -17,7 +17,7 @@ from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.suggestions import subnets
 from allotment.doors.cli.values import ADDRESS, MAC
 from allotment.model.commands import AllocateAddress, AllocateAddresses, Method
-from allotment.model.results import AddressPlacement, AllocatedAddresses, Allocation, Status
+from allotment.model.results import AddressPlacement, Allocation, Status
 
 _MANY: Final = 10_000
 _SINGLE_ONLY: Final = ("identifier", "mac", "interface", "fallbacks", "placement", "eui64")
@@ -37,11 +37,17 @@ _STATUSES: Final = click.Choice([one.value for one in Status])
 @click.option("--interface", metavar="NAME", help="For stable-private, instead of the MAC.")
 @click.option("--placement", type=_PLACEMENTS, help="Which free one. Default: the subnet's own.")
 @click.option(
-    "--fallback", "fallbacks", multiple=True, metavar="SUBNET", shell_complete=subnets,
+    "--fallback",
+    "fallbacks",
+    multiple=True,
+    metavar="SUBNET",
+    shell_complete=subnets,
     help="Where to go on when SUBNET has none; repeatable, in order.",
 )
 @click.option("--count", type=int, default=1, metavar="N", help="So many, all or none.")
-@click.option("--contiguous", is_flag=True, help="With --count: as one run, from --address if given.")
+@click.option(
+    "--contiguous", is_flag=True, help="With --count: as one run, from --address if given."
+)
 @click.option("--hostname", metavar="H", help="The name of the host that will have it.")
 @options.identifier
 @options.owner
@@ -50,7 +56,7 @@ _STATUSES: Final = click.Choice([one.value for one in Status])
 @options.tags
 @options.key
 @click.pass_obj
-def allocate(invocation: Invocation, subnet: str, **wish: Any) -> None:  # Any: as the options above
+def allocate(invocation: Invocation, /, subnet: str, **wish: Any) -> None:  # Any: see the options
     """Hold an address of a subnet: any, the next, a certain one, or one made from an interface.
 
     The JSON answer is {"items": [...], "next": null}, also for one address. As a table, more than
@@ -116,7 +122,9 @@ def _many(invocation: Invocation, subnet: str, wish: dict[str, Any]) -> Allocate
     for name in _SINGLE_ONLY:
         if wish[name]:
             option = {"fallbacks": "fallback"}.get(name, name)
-            raise click.UsageError(f"--{option} is for one address, not for --count {wish['count']}")
+            raise click.UsageError(
+                f"--{option} is for one address, not for --count {wish['count']}"
+            )
     if _method(wish) not in (Method.ANY, Method.NEXT):
         raise click.UsageError(f"--method {wish['method']} is for one address")
     if wish["address"] is not None and not wish["contiguous"]:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
-from uuid import UUID
 
 from allotment.doors.cli import csv_text, json_text, output
 from allotment.doors.cli.figures import count_text
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import Column
+from allotment.doors.cli.tables import Column, counted
 from allotment.model.address import Address
-from allotment.model.address_range import AddressRange
 from allotment.model.results import AllocatedAddresses
 
 FIELDS: Final = ("id", "address", "subnet_id", "status", "created_at")
@@ -67,7 +65,7 @@ def show(invocation: Invocation, answer: AllocatedAddresses) -> None:
         case "csv":
             output.write_all(csv_text.lines(FIELDS, _rows(answer)))
         case _:
-            output.said(invocation, f"{answer.count:,} addresses allocated")
+            output.said(invocation, f"{counted(answer.count, 'addresses')} allocated")
             if answer.count <= _SHOWN_MAX:
                 output.table(list(each(answer)), _ADDRESS_COLUMNS)
             else:

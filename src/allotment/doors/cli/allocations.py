@@ -5,6 +5,8 @@ Invariant: each command is one command or query of the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -12,11 +14,13 @@ import click
 from allotment.doors.cli import options, output
 from allotment.doors.cli.grammar import DoorGroup
 from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.suggestions import subnets
+from allotment.doors.cli.tables import COLUMNS, Column
 from allotment.doors.cli.values import ADDRESS, MAC, PREFIX, RANGE, changed, cleared, tags_wish
 from allotment.model.address import Address
 from allotment.model.commands import UpdateAllocation
-from allotment.model.queries import GetAllocation, ListAllocations
+from allotment.model.queries import GetAllocation, GetSubnet, ListAllocations
 from allotment.model.results import Allocation, Status
 
 STATUSES = click.Choice([one.value for one in Status])
@@ -44,8 +48,8 @@ def allocation_group() -> None:
 @options.paged
 @click.pass_obj
 def list_allocations(
-    invocation: Invocation, subnet: str | None, **wish: Any
-) -> None:  # Any: as the options above
+    invocation: Invocation, /, subnet: str | None, **wish: Any
+) -> None:  # Any: see the options
     """List held addresses in order; every filter given must hold.
 
     \b
@@ -65,7 +69,23 @@ def list_allocations(
         within=wish["within"],
         range=wish["range"],
     )
-    output.listing(invocation, query, Allocation)
+    if subnet is not None:
+        output.listing(invocation, query, Allocation)
+    else:
+        output.listing(invocation, query, Allocation, columns=partial(_with_subnets, invocation))
+
+
+def _with_subnets(invocation: Invocation, held: Sequence[Allocation]) -> list[Column]:
+    """The usual columns, after the address scope and the subnet, which the ids stand for."""
+    subnets = {
+        subnet_id: invocation.ask(GetSubnet(subnet=str(subnet_id)))
+        for subnet_id in {one.subnet_id for one in held}
+    }
+    return [
+        Column("scope", lambda one: visible(subnets[one.subnet_id].scope)),
+        Column("subnet", lambda one: str(subnets[one.subnet_id].prefix)),
+        *COLUMNS[Allocation],
+    ]
 
 
 @allocation_group.command()
@@ -99,8 +119,8 @@ def show(invocation: Invocation, subnet: str, address: Address) -> None:
 @options.key
 @click.pass_obj
 def update(
-    invocation: Invocation, subnet: str, address: Address, **wish: Any
-) -> None:  # Any: as the options above
+    invocation: Invocation, /, subnet: str, address: Address, **wish: Any
+) -> None:  # Any: see the options
     """Change what is said about a held address.
 
     Example: allotment allocation update web 10.0.0.7 --hostname db7 --tag production

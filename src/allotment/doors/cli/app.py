@@ -26,41 +26,42 @@ from allotment.doors.cli.invocation import Invocation
 
 
 class Home(NamedTuple):
-    """Where a command is defined, below allotment.doors.cli."""
+    """Where a command is defined, below allotment.doors.cli, and what the help says of it."""
 
     module: str
     name: str
+    purpose: str
 
 
 SECTIONS: Final[Mapping[str, Mapping[str, Home]]] = {
     "The book": {
-        "init": Home("book", "init"),
-        "status": Home("book", "status"),
-        "check": Home("book", "check"),
-        "demo": Home("demo", "demo_command"),
+        "init": Home("book", "init", "Make the book, or upgrade an older one."),
+        "status": Home("book", "status", "Show where the book is, and how much it holds."),
+        "check": Home("book", "check", "Prove the book consistent, or name what is not."),
+        "demo": Home("demo", "demo_command", "Fill a book with a realistic plan to try."),
     },
     "Plan the address space": {
-        "scope": Home("scopes", "scope_group"),
-        "pool": Home("pools", "pool_group"),
-        "subnet": Home("subnets", "subnet_group"),
-        "project": Home("projects", "project_group"),
+        "scope": Home("scopes", "scope_group", "Address scopes: where addresses are unique."),
+        "pool": Home("pools", "pool_group", "Subnet pools: prefixes to carve subnets from."),
+        "subnet": Home("subnets", "subnet_group", "Subnets: prefixes to hand out addresses of."),
+        "project": Home("projects", "project_group", "Projects: the tenants that own things."),
     },
     "Hand out, take back": {
-        "allocate": Home("allocate", "allocate"),
-        "release": Home("release", "release"),
-        "allocation": Home("allocations", "allocation_group"),
+        "allocate": Home("allocate", "allocate", "Hold one address of a subnet, or many at once."),
+        "release": Home("release", "release", "Give addresses back to their subnet."),
+        "allocation": Home("allocations", "allocation_group", "The addresses that are held."),
     },
     "Look around": {
-        "lookup": Home("look", "lookup"),
-        "search": Home("look", "search"),
-        "tree": Home("tree", "tree"),
-        "usage": Home("usage", "usage"),
-        "free": Home("look", "free"),
+        "lookup": Home("look", "lookup", "Say what an address, a prefix or a name is."),
+        "search": Home("look", "search", "Find all that begins with a word."),
+        "tree": Home("tree", "tree", "Draw the prefixes as a tree, with how full they are."),
+        "usage": Home("usage", "usage", "Show how full things are."),
+        "free": Home("look", "free", "List free space, as ranges or prefixes."),
     },
     "Bring in, take along": {
-        "import": Home("exchange", "import_group"),
-        "export": Home("exchange", "export_group"),
-        "completion": Home("completion", "completion"),
+        "import": Home("exchange", "import_group", "Bring in address plans from elsewhere."),
+        "export": Home("exchange", "export_group", "Write the book out as CSV or JSON."),
+        "completion": Home("completion", "completion", "Print a shell's completion script."),
     },
 }
 
@@ -92,16 +93,10 @@ class RootGroup(DoorGroup):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands by topic."""
+        """The commands by topic; none is imported for it."""
         for heading, words in SECTIONS.items():
-            commands = {word: self.get_command(ctx, word) for word in words}
-            rows = [
-                (word, command.get_short_help_str(formatter.width - 16))
-                for word, command in commands.items()
-                if command is not None
-            ]
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                formatter.write_dl([(word, home.purpose) for word, home in words.items()])
 
     def invoke(self, ctx: click.Context) -> Any:  # Any: as click has it
         """Run the command; a reader that went away (`| head`) is no error of ours."""
@@ -147,6 +142,7 @@ def _silence(stream: Any) -> None:  # Any: whatever stands in for the standard o
 @click.command(
     cls=RootGroup,
     invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"""\b
 Begin with:
   allotment scope create corp

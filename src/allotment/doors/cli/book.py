@@ -11,7 +11,7 @@ from allotment.doors.cli import output
 from allotment.doors.cli.failures import DONE, UNCLEAN
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import COLUMNS
+from allotment.doors.cli.tables import COLUMNS, counted
 from allotment.model.commands import RepairBook
 from allotment.model.queries import CheckBook, GetStatus
 from allotment.model.results import CheckReport, Fault
@@ -56,17 +56,21 @@ def check(invocation: Invocation, repair: bool) -> int:
 
 
 def _tell(invocation: Invocation, report: CheckReport) -> None:
-    read = (
-        f"{report.scopes:,} address scopes, {report.pools:,} subnet pools, {report.subnets:,}"
-        f" subnets, {report.allocations:,} allocations, {report.extents:,} free extents"
-    )
+    counts = {
+        "address scopes": report.scopes,
+        "subnet pools": report.pools,
+        "subnets": report.subnets,
+        "allocations": report.allocations,
+        "free extents": report.extents,
+    }
+    read = ", ".join(counted(count, nouns) for nouns, count in counts.items())
     output.said(invocation, f"read {read}")
     if report.repaired:
-        output.said(invocation, f"repaired {report.repaired:,}")
+        output.said(invocation, f"repaired {counted(report.repaired, 'containers')}")
     if report.clean:
         output.said(invocation, "the book is clean")
         return
     output.table(report.faults, COLUMNS[Fault])
-    output.said(invocation, f"{len(report.faults):,} faults found")
+    output.said(invocation, f"{counted(len(report.faults), 'faults')} found")
     if any(fault.repairable for fault in report.faults):
         output.said(invocation, "'allotment check --repair' mends the repairable ones")

@@ -30,7 +30,7 @@ def restore(text: str) -> str:
 
 
 def cell(value: object) -> str:
-    """A plain value as a cell: nothing for None, lists with commas, and only text is neutralised."""
+    """A plain value as a cell: nothing for None, lists with commas, text neutralised."""
     if value is None:
         return ""
     if isinstance(value, bool):

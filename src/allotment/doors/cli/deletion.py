@@ -47,9 +47,7 @@ def delete(
 def report(invocation: Invocation, what: str, deleted: Deleted) -> None:
     """Say what was removed."""
     if invocation.is_table:
-        output.said(
-            invocation, f"{what} deleted; removed: {shown('contents', deleted.contents)}"
-        )
+        output.said(invocation, f"{what} deleted; removed: {shown('contents', deleted.contents)}")
     else:
         output.resource(invocation, deleted)
 

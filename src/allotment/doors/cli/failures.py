@@ -13,6 +13,7 @@ from typing import Final
 
 import click
 
+from allotment.doors.cli.paint import painted
 from allotment.doors.cli.safe_text import escape_hidden, visible
 from allotment.errors import AllotmentError, Kind
 
@@ -149,6 +150,12 @@ def _say(
         fault = {"code": code, "message": message, "hint": hint, "facts": facts}
         click.echo(escape_hidden(json.dumps(fault, ensure_ascii=False, default=str)), err=True)
         return
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {visible(message)}", err=True)
-    if hint and hint not in message:
-        click.echo(f"{click.style('hint:', fg='cyan')} {visible(hint)}", err=True)
+    _line("error:", "red", message)
+    if hint:
+        _line("hint:", "cyan", hint)
+
+
+def _line(lead: str, colour: str, text: str) -> None:
+    click.echo(
+        f"{painted(lead, sys.stderr, colour, bold=True)} {visible(text)}", err=True, color=True
+    )

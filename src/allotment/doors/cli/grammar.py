@@ -6,9 +6,8 @@ command words, and the last one wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import click
@@ -43,7 +42,8 @@ def everywhere() -> tuple[click.Option, ...]:
             name="database",
             metavar="URL",
             help="Where the book is: sqlite:///path or postgresql://user@host/name."
-            " Default: $ALLOTMENT_DATABASE, else a file in your data folder.",
+            " Default: $ALLOTMENT_DATABASE, else a file in your data folder."
+            " (Passwords belong in ~/.pgpass.)",
         ),
         kept_option(
             "--output",

@@ -14,7 +14,7 @@ from allotment.doors.cli import options, output
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.suggestions import containers
-from allotment.errors import InvalidValue, NotFound
+from allotment.errors import AllotmentError, InvalidValue, NotFound
 from allotment.model.address import Address, parse_address
 from allotment.model.prefix import Prefix, parse_prefix
 from allotment.model.queries import ListFree, Lookup, Search
@@ -41,9 +41,10 @@ def lookup(invocation: Invocation, what: str) -> None:
       allotment lookup 10.1.0.0/16 --scope corp
       allotment lookup web
     """
-    place = _place(what)
-    if place is None:
-        _by_name(invocation, what)
+    try:
+        place = parse_prefix(what, "prefix") if "/" in what else parse_address(what, "address")
+    except InvalidValue as fault:
+        _by_name(invocation, what, fault)
         return
     query = Lookup(
         address=place if isinstance(place, Address) else None,
@@ -57,25 +58,12 @@ def lookup(invocation: Invocation, what: str) -> None:
     output.resources(invocation, matches, Match)
 
 
-def _place(what: str) -> Address | Prefix | None:
-    """The address or prefix that a word is; None for a name.
-
-    Raises:
-        InvalidValue: it can be no name, and is not well written.
-    """
-    try:
-        return parse_prefix(what, "prefix") if "/" in what else parse_address(what, "address")
-    except InvalidValue:
-        if _LIKE_A_PLACE.match(what):
-            raise
-        return None
-
-
-def _by_name(invocation: Invocation, name: str) -> None:
-    query = Search(text=name, scope=invocation.scope)
-    if not invocation.ask(Search(text=name, scope=invocation.scope, limit=1)).items:
-        raise NotFound("name, hostname, identifier, MAC or tag", name)
-    output.listing(invocation, query, Found)
+def _by_name(invocation: Invocation, name: str, fault: InvalidValue) -> None:
+    """List what has the name; a word that finds nothing may be an address ill written."""
+    absent: AllotmentError = fault
+    if not _LIKE_A_PLACE.match(name):
+        absent = NotFound("name, hostname, identifier, MAC or tag", name)
+    output.listing(invocation, Search(text=name, scope=invocation.scope), Found, absent=absent)
 
 
 @click.command("search", cls=DoorCommand)
@@ -106,7 +94,5 @@ def free(invocation: Invocation, container: str, *, length: int | None, cidr: bo
       allotment free web
       allotment free corp --length 22 --limit 1
     """
-    query = ListFree(
-        container=container, scope=invocation.scope, length=length, as_prefixes=cidr
-    )
+    query = ListFree(container=container, scope=invocation.scope, length=length, as_prefixes=cidr)
     output.listing(invocation, query, FreeRange)

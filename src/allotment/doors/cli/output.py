@@ -6,9 +6,8 @@ a table has no colour and no line is folded.
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -17,12 +16,14 @@ from msgspec import Struct, structs
 from allotment.doors.cli import csv_text, json_text
 from allotment.doors.cli.figures import ascii_only
 from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.paint import on_terminal
 from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.tables import COLUMNS, Column, details, rows
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from allotment.errors import AllotmentError
     from allotment.model.queries import Query
     from allotment.model.results import Page
 
@@ -47,13 +48,33 @@ def plain_resource(invocation: Invocation, item: Mapping[str, object]) -> None:
         write_all(csv_text.lines(list(item), [list(item.values())]))
 
 
-def listing(invocation: Invocation, query: Query[Page[T]], kind: type[T]) -> None:
-    """The pages of a query that the options of the listing ask for."""
+def listing(
+    invocation: Invocation,
+    query: Query[Page[T]],
+    kind: type[T],
+    *,
+    absent: AllotmentError | None = None,
+    columns: Callable[[Sequence[T]], Sequence[Column]] | None = None,
+) -> None:
+    """The pages of a query that the options of the listing ask for.
+
+    `columns`: what a person sees of these items, if not what is usual.
+
+    Raises:
+        absent: there is nothing, and this is given.
+    """
     pages = invocation.pages(query)
     first = next(pages)
+    if not first.items and absent is not None:
+        raise absent
     cursor = None if invocation.listing.everything else first.next
     items = chain(first.items, (item for page in pages for item in page.items))
-    resources(invocation, items, kind, cursor)
+    if columns is None or not invocation.is_table:
+        resources(invocation, items, kind, cursor)
+        return
+    collected = list(items)
+    table(collected, columns(collected))
+    _tell_more(invocation, cursor)
 
 
 def resources(
@@ -67,8 +88,12 @@ def resources(
             write_all(_csv(items, kind))
         case _:
             table(list(items), COLUMNS[kind])
-            if cursor is not None:
-                said(invocation, f"more: --cursor {cursor}, or --all")
+            _tell_more(invocation, cursor)
+
+
+def _tell_more(invocation: Invocation, cursor: str | None) -> None:
+    if cursor is not None:
+        said(invocation, f"more: --cursor {cursor}, or --all")
 
 
 def said(invocation: Invocation, sentence: str) -> None:
@@ -81,7 +106,7 @@ def table(items: Sequence[object], columns: Sequence[Column]) -> None:
     """Results as a table; as aligned columns where there is no terminal."""
     if not items:
         write("(none)\n")
-    elif on_terminal():
+    elif on_terminal(sys.stdout):
         _coloured_table(items, columns)
     else:
         headings = [column.heading.upper() for column in columns]
@@ -90,7 +115,7 @@ def table(items: Sequence[object], columns: Sequence[Column]) -> None:
 
 def fields(pairs: Sequence[tuple[str, str]]) -> None:
     """Names and values, one pair a line."""
-    if not on_terminal():
+    if not on_terminal(sys.stdout):
         _aligned([[f"{name}:", value] for name, value in pairs], [False, False])
         return
     from rich.table import Table
@@ -100,11 +125,6 @@ def fields(pairs: Sequence[tuple[str, str]]) -> None:
     for name, value in pairs:
         grid.add_row(Text(name, style="dim"), Text(value, overflow="fold"))
     draw(grid)
-
-
-def on_terminal() -> bool:
-    """Whether colours and frames are of use (FORCE_COLOR says so, too)."""
-    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def draw(picture: RenderableType) -> None:
@@ -157,11 +177,15 @@ def _coloured_table(items: Sequence[object], columns: Sequence[Column]) -> None:
     from rich.text import Text
 
     wide = make_console().width >= _WIDE
-    chosen = [column for column in columns if wide or not column.wide]
     picture = Table(box=box.ROUNDED, header_style="bold", border_style="dim")
-    for column in chosen:
+    cells: list[list[Text]] = []
+    for column in columns:
+        texts = [Text(column.read(item), style=column.style(item)) for item in items]
+        if (column.wide and not wide) or all(text.plain == "-" for text in texts):
+            continue
+        cells.append(texts)
         justify: Literal["right", "left"] = "right" if column.right else "left"
-        picture.add_column(column.heading, justify=justify, overflow="fold")
-    for item in items:
-        picture.add_row(*(Text(one.read(item), style=one.style(item)) for one in chosen))
+        picture.add_column(column.heading, justify=justify, overflow="fold", no_wrap=column.whole)
+    for row in zip(*cells, strict=True):
+        picture.add_row(*row)
     draw(picture)

@@ -133,7 +133,7 @@ def show(invocation: Invocation, pool: str) -> None:
 @options.no_tags
 @options.if_version
 @click.pass_obj
-def update(invocation: Invocation, pool: str, **wish: Any) -> None:  # Any: as the options above
+def update(invocation: Invocation, /, pool: str, **wish: Any) -> None:  # Any: see the options
     """Change a subnet pool; given prefixes replace those it has.
 
     Only free space can be dropped.
@@ -145,9 +145,7 @@ def update(invocation: Invocation, pool: str, **wish: Any) -> None:  # Any: as t
         scope=invocation.scope,
         name=changed(wish["name"]),
         prefixes=changed(wish["prefixes"] or None),
-        default_length=cleared(
-            wish["default_length"], wish["no_default_length"], "default-length"
-        ),
+        default_length=cleared(wish["default_length"], wish["no_default_length"], "default-length"),
         project=cleared(wish["project"], wish["no_project"], "project"),
         description=changed(wish["description"]),
         tags=tags_wish(wish["tags"], wish["no_tags"]),
@@ -190,7 +188,7 @@ def delete(invocation: Invocation, pool: str, *, cascade: bool, dry_run: bool, y
 @options.tags
 @options.key
 @click.pass_obj
-def allocate(invocation: Invocation, pool: str, **wish: Any) -> None:  # Any: as the options above
+def allocate(invocation: Invocation, /, pool: str, **wish: Any) -> None:  # Any: see the options
     """Hold a prefix of a subnet pool without making it a subnet of the book.
 
     \b

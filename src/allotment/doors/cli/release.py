@@ -11,6 +11,7 @@ from allotment.doors.cli import options, output
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.suggestions import projects, subnets
+from allotment.doors.cli.tables import counted
 from allotment.doors.cli.values import ADDRESS
 from allotment.model.address import Address
 from allotment.model.commands import (
@@ -28,7 +29,9 @@ from allotment.model.results import Released
 @options.in_scope
 @click.option("--identifier", metavar="I", help="What has this identifier in SUBNET.")
 @click.option(
-    "--owner", metavar="PROJECT", shell_complete=projects,
+    "--owner",
+    metavar="PROJECT",
+    shell_complete=projects,
     help="All that the project holds in SUBNET; without SUBNET: everywhere.",
 )
 @click.option("--id", "allocation_id", metavar="ID", help="Only if this allocation holds it still.")
@@ -77,8 +80,7 @@ def release(
         )
     done = invocation.do(command)
     if invocation.is_table:
-        noun = "address" if done.count == 1 else "addresses"
-        output.said(invocation, f"released {done.count:,} {noun}")
+        output.said(invocation, f"released {counted(done.count, 'addresses')}")
     else:
         output.resource(invocation, done)
 

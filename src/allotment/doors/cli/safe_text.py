@@ -20,7 +20,7 @@ _HIDDEN = re.compile(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u
 
 
 def visible(text: str) -> str:
-    """One line without terminal escapes; any other unprintable character becomes a question mark."""
+    """One line without terminal escapes; what else is unprintable becomes a question mark."""
     if text.isprintable():
         return text
     text = _BLANKS.sub(" ", _ESCAPES.sub("", text))

@@ -5,15 +5,18 @@ Invariant: both change or neither does, and what falls outside the pools is repo
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import UNSET, UnsetType, structs
 
 from allotment.doors.cli import json_text, output
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import details, shown
+from allotment.doors.cli.tables import counted, details, shown
 from allotment.model.address_range import AddressRange
 from allotment.model.commands import Batch, Command, UpdateAllocationPools, UpdateSubnet
 from allotment.model.results import PoolsUpdated, Result, Subnet
 
+Steps = tuple[Command[Any], ...]  # Any: each step answers in its own way
 Ranges = tuple[AddressRange, ...] | UnsetType
 
 
@@ -35,7 +38,7 @@ def update(invocation: Invocation, command: UpdateSubnet, ranges: Ranges) -> Non
     _report(invocation, changed, answers[-1])
 
 
-def _in_order(pools: UpdateAllocationPools, command: UpdateSubnet) -> tuple[Command[Result], ...]:
+def _in_order(pools: UpdateAllocationPools, command: UpdateSubnet) -> Steps:
     """The steps of a batch: a gateway may have to leave before the pools move, and come after.
 
     The first step alone asks for a version, and a new name comes with the last.
@@ -55,8 +58,15 @@ def _changes(command: UpdateSubnet) -> bool:
     given = structs.asdict(command)
     return any(
         given[field] is not UNSET
-        for field in ("name", "gateway", "placement", "quarantine_seconds", "project",
-                      "description", "tags")
+        for field in (
+            "name",
+            "gateway",
+            "placement",
+            "quarantine_seconds",
+            "project",
+            "description",
+            "tags",
+        )
     )
 
 
@@ -78,7 +88,7 @@ def _report(invocation: Invocation, changed: PoolsUpdated, last: Result | None) 
         sample = shown("outside", changed.outside_sample)
         output.said(
             invocation,
-            f"note: {changed.outside:,} held addresses are now outside the pools, and stay held:"
+            f"note: {counted(changed.outside, 'held addresses')} outside the new pools, still held:"
             f" {sample}{', ...' if changed.outside > len(changed.outside_sample) else ''}",
         )
 

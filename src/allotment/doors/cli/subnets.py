@@ -66,7 +66,10 @@ def subnet_group() -> None:
 @_ranges
 @_no_pools
 @click.option(
-    "--address-placement", type=ADDRESS_PLACEMENTS, default="lowest", show_default=True,
+    "--address-placement",
+    type=ADDRESS_PLACEMENTS,
+    default="lowest",
+    show_default=True,
     help="Which free address is handed out.",
 )
 @_quarantine
@@ -76,8 +79,8 @@ def subnet_group() -> None:
 @options.key
 @click.pass_obj
 def create(
-    invocation: Invocation, prefix: Prefix | None, **wish: Any
-) -> None:  # Any: as the options above
+    invocation: Invocation, /, prefix: Prefix | None, **wish: Any
+) -> None:  # Any: see the options
     """Enter a subnet: of a given CIDR, or any of a length from a subnet pool.
 
     \b
@@ -127,9 +130,7 @@ def list_subnets(
     tag: str | None,
 ) -> None:
     """List subnets in the order of their prefixes."""
-    query = ListSubnets(
-        scope=invocation.scope, pool=pool, within=within, project=project, tag=tag
-    )
+    query = ListSubnets(scope=invocation.scope, pool=pool, within=within, project=project, tag=tag)
     output.listing(invocation, query, Subnet)
 
 
@@ -152,7 +153,9 @@ def show(invocation: Invocation, subnet: str) -> None:
 @_ranges
 @_no_pools
 @click.option(
-    "--placement", "--address-placement", type=ADDRESS_PLACEMENTS,
+    "--placement",
+    "--address-placement",
+    type=ADDRESS_PLACEMENTS,
     help="Which free address is handed out.",
 )
 @_quarantine
@@ -163,7 +166,7 @@ def show(invocation: Invocation, subnet: str) -> None:
 @options.no_tags
 @options.if_version
 @click.pass_obj
-def update(invocation: Invocation, subnet: str, **wish: Any) -> None:  # Any: as the options above
+def update(invocation: Invocation, /, subnet: str, **wish: Any) -> None:  # Any: see the options
     """Change a subnet; given ranges replace all its allocation pools.
 
     Addresses held outside the new pools stay held, and are reported.
@@ -197,9 +200,7 @@ def update(invocation: Invocation, subnet: str, **wish: Any) -> None:  # Any: as
 @options.dry_run
 @options.yes
 @click.pass_obj
-def delete(
-    invocation: Invocation, subnet: str, *, cascade: bool, dry_run: bool, yes: bool
-) -> None:
+def delete(invocation: Invocation, subnet: str, *, cascade: bool, dry_run: bool, yes: bool) -> None:
     """Remove a subnet; refused while addresses of it are held.
 
     Its prefix returns to its subnet pool. Example: allotment subnet delete web --cascade

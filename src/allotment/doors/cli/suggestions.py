@@ -6,7 +6,7 @@ Invariant: completing makes no book, prints nothing, and never fails in a way a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -14,8 +14,9 @@ from allotment.doors.cli.invocation import PAGE_SIZE_MAX, Invocation
 
 if TYPE_CHECKING:
     from allotment.model.queries import Query
-    from allotment.model.results import Page
+    from allotment.model.results import AddressScope, Page, Project, SubnetPool
 
+T = TypeVar("T", bound="Project | AddressScope | SubnetPool")
 Suggest = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
@@ -36,9 +37,8 @@ def _suggesting(read: Callable[[Invocation], Iterable[str]]) -> Suggest:
     return suggest
 
 
-def _names(invocation: Invocation, query: Query[Page[object]]) -> Iterable[str]:
-    for item in invocation.ask(query).items:
-        yield str(getattr(item, "name", None) or getattr(item, "prefix", ""))
+def _names(invocation: Invocation, query: Query[Page[T]]) -> Iterable[str]:
+    return [item.name for item in invocation.ask(query).items]
 
 
 def _scopes(invocation: Invocation) -> Iterable[str]:

@@ -21,13 +21,14 @@ Read = Callable[[Any], str]  # Any, here and below: a result of the type the col
 
 @dataclass(frozen=True)
 class Column:
-    """One column; a `wide` one is left out where a terminal is narrow."""
+    """One column; a `wide` one is left out where a terminal is narrow, a `whole` one never folded."""
 
     heading: str
     read: Read
     style: Read = lambda _: ""
     right: bool = False
     wide: bool = False
+    whole: bool = False
 
 
 def _field(name: str, **settings: Any) -> Column:
@@ -48,16 +49,26 @@ def shown(name: str, value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(visible(str(part)) for part in value)
     if isinstance(value, dict):
-        return ", ".join(f"{count:,} {noun}" for noun, count in value.items() if count) or "nothing"
+        return (
+            ", ".join(counted(count, noun) for noun, count in value.items() if count) or "nothing"
+        )
     return visible(str(value))
 
 
+def counted(count: int, nouns: str) -> str:
+    """So many of something: `1 subnet`, `2 subnets`, `1 address`."""
+    if count == 1:
+        nouns = nouns.removesuffix("es") if nouns.endswith("sses") else nouns.removesuffix("s")
+    return f"{count:,} {nouns}"
+
+
 def details(item: Struct) -> list[tuple[str, str]]:
-    """Every field of a result with its name."""
+    """The fields of a result with their names; what is named needs no id beside the name."""
+    given = structs.asdict(item)
     pairs = [
         (name.replace("_", " "), shown(name, value))
-        for name, value in structs.asdict(item).items()
-        if not isinstance(value, Struct)
+        for name, value in given.items()
+        if not isinstance(value, Struct) and name.removesuffix("_id") not in set(given) - {name}
     ]
     if isinstance(item, Utilisation):
         pairs.append(("used", f"{bar(*used(item), 30)} {percent(*used(item))}"))
@@ -110,48 +121,97 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
     results.Project: (_NAME, _field("description"), _ID),
     results.AddressScope: (_NAME, _field("description"), _ID),
     results.SubnetPool: (
-        _NAME, _field("prefixes", style=lambda _: "cyan"), _SCOPE,
-        _field("default_length", right=True), _PROJECT, _DESCRIPTION, _TAGS, _ID,
+        _NAME,
+        _field("prefixes", style=lambda _: "cyan"),
+        _SCOPE,
+        _field("default_length", right=True),
+        _PROJECT,
+        _DESCRIPTION,
+        _TAGS,
+        _ID,
     ),
     results.Subnet: (
-        _field("prefix", style=lambda _: "bold cyan"), _NAME, _SCOPE, _field("gateway"),
-        _field("pools", heading="allocation pools"), _PROJECT, _DESCRIPTION, _TAGS, _ID,
+        _field("prefix", style=lambda _: "bold cyan"),
+        _NAME,
+        _SCOPE,
+        _field("gateway"),
+        _field("pools", heading="allocation pools"),
+        _PROJECT,
+        _DESCRIPTION,
+        _TAGS,
+        _ID,
     ),
     results.Allocation: (
-        _field("address", style=lambda _: "bold cyan"), _STATUS, _field("hostname"), _PROJECT,
-        _field("identifier"), _field("mac"), _DESCRIPTION, _TAGS, _ID,
+        _field("address", style=lambda _: "bold cyan"),
+        _STATUS,
+        _field("hostname"),
+        _PROJECT,
+        _field("identifier"),
+        _field("mac"),
+        _DESCRIPTION,
+        _TAGS,
+        _ID,
     ),
     results.PrefixAllocation: (
-        _field("prefix", style=lambda _: "bold cyan"), _STATUS, _PROJECT, _field("identifier"),
-        _DESCRIPTION, _TAGS, _ID,
+        _field("prefix", style=lambda _: "bold cyan"),
+        _STATUS,
+        _PROJECT,
+        _field("identifier"),
+        _DESCRIPTION,
+        _TAGS,
+        _ID,
     ),
     results.Utilisation: (
-        _field("kind"), _NAME, _SCOPE, Column("prefixes", _prefixes, wide=True),
-        Column("used", lambda use: f"{bar(*used(use))} {percent(*used(use)):>6}", style=_alarm),
-        _field("held", right=True), _field("quarantined", right=True, wide=True),
-        _field("reserved", right=True, wide=True), _field("free", right=True),
-        _field("pool_size", right=True), _field("size", right=True, wide=True),
+        _field("kind"),
+        _NAME,
+        _SCOPE,
+        Column("prefixes", _prefixes, wide=True),
+        Column(
+            "used",
+            lambda use: f"{bar(*used(use))} {percent(*used(use)):>6}",
+            style=_alarm,
+            whole=True,
+        ),
+        _field("held", right=True),
+        _field("quarantined", right=True, wide=True),
+        _field("reserved", right=True, wide=True),
+        _field("free", right=True),
+        _field("pool_size", right=True),
+        _field("size", right=True, wide=True),
     ),
     results.FreeRange: (
-        _field("range", style=lambda _: "bold cyan"), _field("prefix"),
-        _field("size", right=True), _field("container"),
+        _field("range", style=lambda _: "bold cyan"),
+        _field("prefix"),
+        _field("size", right=True),
+        _field("container"),
     ),
     results.Match: (
-        _SCOPE, Column("prefixes, the smallest last", _chain, style=lambda _: "cyan"),
+        _SCOPE,
+        Column("prefixes, the smallest last", _chain, style=lambda _: "cyan"),
         _field("state", style=lambda match: "green" if match.state == "free" else "bold"),
         Column("held by", _holder),
         Column("subnet or pool id", lambda match: str(match.chain[-1].holder_id), wide=True),
     ),
     results.Found: (
-        _field("kind"), _NAME, _field("where", style=lambda _: "cyan"), _SCOPE,
-        _field("matched"), _ID,
+        _field("kind"),
+        _NAME,
+        _field("where", style=lambda _: "cyan"),
+        _SCOPE,
+        _field("matched"),
+        _ID,
     ),
     results.PrefixNode: (
-        _field("prefix", style=lambda _: "bold cyan"), _field("kind"), _NAME, _SCOPE,
+        _field("prefix", style=lambda _: "bold cyan"),
+        _field("kind"),
+        _NAME,
+        _SCOPE,
     ),
     results.Fault: (
-        _field("rule", style=lambda _: "bold red"), _field("kind"), _field("detail"),
-        _field("repairable"), _field("id", heading="id"),
+        _field("rule", style=lambda _: "bold red"),
+        _field("kind"),
+        _field("detail"),
+        _field("repairable"),
+        _field("id", heading="id"),
     ),
 }
 

@@ -19,13 +19,14 @@ from allotment.model.results import Utilisation
 @click.argument("names", metavar="[SUBNET|POOL|SCOPE]...", nargs=-1, shell_complete=containers)
 @options.in_scope
 @click.option(
-    "--kind", type=click.Choice(["subnet", "pool", "scope"]),
+    "--kind",
+    type=click.Choice(["subnet", "pool", "scope"]),
     help="What NAME is, or which to list. Default without a name: scope.",
 )
 @options.paged
 @click.pass_obj
 def usage(invocation: Invocation, names: tuple[str, ...], kind: str | None) -> None:
-    """Show how full a subnet, subnet pool or address scope is; of all address scopes without a name.
+    """Show how full a subnet, subnet pool or address scope is; without a name: all address scopes.
 
     What is held, quarantined and free adds up to the size of the pools.
 

@@ -13,8 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from allotment.model.address import Address, parse_address
 from allotment.model.address_range import AddressRange, parse_range
-from allotment.model.mac import Mac, parse_mac
-from allotment.model.prefix import Prefix, parse_prefix
+from allotment.model.mac import parse_mac
+from allotment.model.prefix import parse_prefix
 
 T = TypeVar("T")
 NONE: Final = "none"

@@ -1,0 +1,498 @@
+"""Faults that were found by attacking the core, each as the smallest test that showed it.
+
+Invariant: what is here once failed; a name is the claim that was broken.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+from sqlalchemy import event, make_url
+
+from allotment import Address, LocalDesk, Prefix, local_owner, open_book
+from allotment.engine.access import authorize
+from allotment.errors import (
+    AddressTaken,
+    AllotmentError,
+    CommitUnknown,
+    IdentifierTaken,
+    NotFound,
+    StaleAllocation,
+)
+from allotment.model.commands import (
+    AllocateAddress,
+    AllocateAddresses,
+    AllocatePrefix,
+    Command,
+    CreateAddressScope,
+    CreateProject,
+    CreateSubnet,
+    CreateSubnetPool,
+    Method,
+    ReleaseAddress,
+    ReleaseMatching,
+    ReleasePrefix,
+    UpdateAllocation,
+    UpdateAllocationPools,
+    UpdateSubnetPool,
+)
+from allotment.model.queries import CheckBook, GetAllocation, ListAllocations, Query
+from allotment.model.results import Allocation
+
+R = TypeVar("R")
+ME = local_owner()
+
+
+class Book:
+    """A desk with one scope `s` and one subnet `n` (10.0.0.0/28) in it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.desk = open_book(url, create=True)
+
+    def do(self, command: Command[R]) -> R:
+        return self.desk.do(command, ME)
+
+    def ask(self, query: Query[R]) -> R:
+        return self.desk.ask(query, ME)
+
+    def found(self) -> Book:
+        """Make the scope and the subnet."""
+        self.do(CreateAddressScope(name="s"))
+        self.do(CreateSubnet(prefix=Prefix("10.0.0.0/28"), name="n"))
+        return self
+
+    def holder(self, address: str) -> Allocation:
+        return self.ask(GetAllocation(subnet="n", address=Address(address)))
+
+    def held(self) -> int:
+        return len(self.ask(ListAllocations(subnet="n")).items)
+
+    def assert_clean(self) -> None:
+        report = self.ask(CheckBook())
+        assert report.faults == ()
+
+    def in_one_group(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Serve hot commands as the group commit does when they have met in the queue."""
+        return self.desk._serve_group([authorize(ME, command) for command in commands])
+
+
+@pytest.fixture
+def book(database_url: str) -> Iterator[Book]:
+    made = Book(database_url).found()
+    yield made
+    made.desk.close()
+
+
+@pytest.fixture
+def two(postgres_url: str) -> Iterator[tuple[Book, Book]]:
+    """Two desks, as of two processes, on one PostgreSQL book."""
+    one = Book(postgres_url).found()
+    other = Book(postgres_url)
+    yield one, other
+    one.desk.close()
+    other.desk.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
+    """A deadline that a test can wait for."""
+    seconds = 1.0
+    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", seconds)
+    return seconds
+
+
+@contextmanager
+def just_before(desk: LocalDesk, beginning: str, meanwhile: Callable[[], object]) -> Iterator[None]:
+    """Let another desk act at the moment when this one first sends such a statement."""
+    done: list[bool] = []
+
+    def interleave(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(beginning) and not done:
+            done.append(True)
+            meanwhile()
+
+    event.listen(desk.store.dialect.engine, "before_cursor_execute", interleave)
+    try:
+        yield
+    finally:
+        event.remove(desk.store.dialect.engine, "before_cursor_execute", interleave)
+    assert done, f"no statement began with {beginning!r}"
+
+
+# --- what one request asks, without any race
+
+
+def test_a_tag_given_twice_in_an_update_is_one_tag(book: Book, impatient: float) -> None:
+    book.do(AllocateAddress(subnet="n", address=Address("10.0.0.5")))
+    changed = book.do(
+        UpdateAllocation(subnet="n", address=Address("10.0.0.5"), tags=("b", "a", "b"))
+    )
+    assert changed.tags == ("a", "b")
+
+
+def test_an_identifier_of_another_allocation_is_refused_at_once(
+    book: Book, impatient: float
+) -> None:
+    book.do(AllocateAddress(subnet="n", address=Address("10.0.0.5"), identifier="mine"))
+    book.do(AllocateAddress(subnet="n", address=Address("10.0.0.6")))
+    with pytest.raises(IdentifierTaken):
+        book.do(UpdateAllocation(subnet="n", address=Address("10.0.0.6"), identifier="mine"))
+
+
+def test_an_allocation_id_means_the_same_in_either_case(book: Book) -> None:
+    held = book.do(AllocateAddress(subnet="n"))
+    spelled = str(held.id).upper()
+    command = UpdateAllocation(
+        subnet="n", address=held.address, allocation_id=spelled, hostname="web"
+    )
+    assert book.do(command).hostname == "web"
+
+
+def test_an_identified_prefix_is_not_the_answer_to_a_request_for_another_prefix(
+    book: Book,
+) -> None:
+    book.do(CreateSubnetPool(name="pool", prefixes=(Prefix("10.9.0.0/24"),)))
+    book.do(AllocatePrefix(pool="pool", prefix=Prefix("10.9.0.0/28"), identifier="x"))
+    with pytest.raises(AllotmentError):
+        book.do(AllocatePrefix(pool="pool", prefix=Prefix("10.9.0.16/28"), identifier="x"))
+
+
+def test_adopting_a_prefix_whose_identifier_is_known_is_refused_at_once(
+    book: Book, impatient: float
+) -> None:
+    book.do(CreateSubnetPool(name="above", prefixes=(Prefix("10.9.0.0/20"),)))
+    book.do(CreateSubnetPool(name="below", prefixes=(Prefix("10.9.0.0/24"),)))
+    book.do(AllocatePrefix(pool="above", prefix=Prefix("10.9.1.0/28"), identifier="x"))
+    book.do(AllocatePrefix(pool="below", prefix=Prefix("10.9.0.0/28"), identifier="x"))
+    more = (Prefix("10.9.0.0/24"), Prefix("10.9.1.0/24"))
+    with pytest.raises(IdentifierTaken):
+        book.do(UpdateSubnetPool(pool="below", prefixes=more))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["2001:db8::7000:0:0:1", "2001:db8::7fff:ffff:ffff:fffe", "2001:db8::ffff:ffff:ffff:fff0"],
+)
+def test_a_run_may_begin_anywhere_in_a_64(book: Book, first: str) -> None:
+    book.do(CreateSubnet(prefix=Prefix("2001:db8::/64"), name="wide"))
+    made = book.do(
+        AllocateAddresses(subnet="wide", first=Address(first), count=4, tags=("run",))
+    )
+    held = book.ask(ListAllocations(subnet="wide", tag="run")).items
+    assert [one.address.value for one in held] == [Address(first).value + n for n in range(4)]
+    assert [one.id.int for one in held] == [made.first_id.int + n for n in range(4)]
+
+
+# --- commands that meet in one group
+
+
+def test_a_named_address_that_the_group_took_for_another_is_taken(book: Book) -> None:
+    anything, named = book.in_one_group(
+        [
+            AllocateAddress(subnet="n"),
+            AllocateAddress(subnet="n", address=Address("10.0.0.2")),
+        ]
+    )
+    got = {str(one.address) for one in (anything, named) if isinstance(one, Allocation)}
+    refused = [one for one in (anything, named) if isinstance(one, AllotmentError)]
+    assert "10.0.0.2" in got
+    assert all(isinstance(one, AddressTaken) for one in refused)
+    book.assert_clean()
+
+
+@pytest.mark.parametrize("address", ["10.0.0.9", "10.0.0.1"], ids=["inside", "outside the pools"])
+def test_the_second_to_name_an_address_in_a_group_hears_that_it_is_taken(
+    book: Book, address: str
+) -> None:
+    wish = AllocateAddress(subnet="n", address=Address(address))
+    first, second = book.in_one_group([wish, wish])
+    assert isinstance(first, Allocation)
+    assert isinstance(second, AddressTaken)
+    book.assert_clean()
+
+
+def test_two_of_a_group_with_one_interface_get_two_stable_addresses(book: Book) -> None:
+    book.do(CreateSubnet(prefix=Prefix("2001:db8::/64"), name="wide"))
+    wish = AllocateAddress(subnet="wide", method=Method.STABLE_PRIVATE, interface="eth0")
+    alone = AllocateAddress(subnet="wide", method=Method.STABLE_PRIVATE, interface="eth1")
+    first, second = book.in_one_group([wish, wish])
+    one_by_one = book.do(alone), book.do(alone)
+    assert one_by_one[0].address != one_by_one[1].address
+    assert isinstance(first, Allocation)
+    assert isinstance(second, Allocation)
+    assert first.address != second.address
+
+
+# --- races on PostgreSQL, each made certain by acting between two statements
+
+
+def test_a_late_release_never_frees_the_next_owners_address(two: tuple[Book, Book]) -> None:
+    mine, theirs = two
+    address = Address("10.0.0.5")
+    old = mine.do(AllocateAddress(subnet="n", address=address))
+    release = ReleaseAddress(subnet="n", address=address, allocation_id=str(old.id))
+
+    def next_owner() -> None:
+        theirs.do(release)
+        theirs.do(AllocateAddress(subnet="n", address=address, hostname="next"))
+
+    with (
+        just_before(mine.desk, "DELETE FROM allocation", next_owner),
+        pytest.raises((StaleAllocation, NotFound)),
+    ):
+        mine.do(release)
+    assert mine.holder("10.0.0.5").hostname == "next"
+    mine.assert_clean()
+
+
+def test_a_late_update_never_changes_the_next_owners_address(two: tuple[Book, Book]) -> None:
+    mine, theirs = two
+    address = Address("10.0.0.5")
+    old = mine.do(AllocateAddress(subnet="n", address=address))
+
+    def next_owner() -> None:
+        theirs.do(ReleaseAddress(subnet="n", address=address))
+        theirs.do(AllocateAddress(subnet="n", address=address, hostname="next"))
+
+    update = UpdateAllocation(
+        subnet="n", address=address, allocation_id=str(old.id), hostname="mine"
+    )
+    with (
+        just_before(mine.desk, "UPDATE allocation", next_owner),
+        pytest.raises((StaleAllocation, NotFound)),
+    ):
+        mine.do(update)
+    assert mine.holder("10.0.0.5").hostname == "next"
+
+
+def test_a_late_release_never_frees_the_next_owners_prefix(two: tuple[Book, Book]) -> None:
+    mine, theirs = two
+    prefix = Prefix("10.9.0.0/28")
+    mine.do(CreateSubnetPool(name="pool", prefixes=(Prefix("10.9.0.0/24"),)))
+    old = mine.do(AllocatePrefix(pool="pool", prefix=prefix))
+    release = ReleasePrefix(pool="pool", prefix=prefix, allocation_id=str(old.id))
+
+    def next_owner() -> None:
+        theirs.do(release)
+        theirs.do(AllocatePrefix(pool="pool", prefix=prefix, identifier="next"))
+
+    thread = threading.Thread(target=next_owner)
+
+    def start() -> None:
+        # The fix may be a lock that keeps the next owner out until this release is done.
+        thread.start()
+        thread.join(timeout=1)
+
+    with just_before(mine.desk, "DELETE FROM prefix_allocation", start):
+        try:
+            mine.do(release)
+        except (StaleAllocation, NotFound):
+            released = False
+        else:
+            released = True
+    thread.join()
+    again = mine.do(AllocatePrefix(pool="pool", prefix=prefix, identifier="next"))
+    assert again.id != old.id, "the release that came second answered for the first"
+    assert released or again.identifier == "next"
+    mine.assert_clean()
+
+
+def test_releasing_all_of_an_owner_never_frees_what_is_anothers_by_now(
+    two: tuple[Book, Book],
+) -> None:
+    mine, theirs = two
+    address = Address("10.0.0.5")
+    mine.do(CreateProject(name="old"))
+    mine.do(CreateProject(name="new"))
+    mine.do(AllocateAddress(subnet="n", address=address, owner="old"))
+
+    def next_owner() -> None:
+        theirs.do(ReleaseAddress(subnet="n", address=address))
+        theirs.do(AllocateAddress(subnet="n", address=address, owner="new"))
+
+    with just_before(mine.desk, "DELETE FROM allocation", next_owner):
+        assert mine.do(ReleaseMatching(owner="old")).count == 0
+    assert mine.holder("10.0.0.5").project == "new"
+    mine.assert_clean()
+
+
+def test_an_address_released_by_two_at_once_returns_to_the_free_space_once(
+    two: tuple[Book, Book],
+) -> None:
+    mine, theirs = two
+    mine.do(CreateProject(name="old"))
+    for last in (5, 6, 7):
+        mine.do(AllocateAddress(subnet="n", address=Address(f"10.0.0.{last}"), owner="old"))
+
+    def the_other() -> None:
+        theirs.do(ReleaseAddress(subnet="n", address=Address("10.0.0.6")))
+
+    with just_before(mine.desk, "DELETE FROM allocation", the_other):
+        assert mine.do(ReleaseMatching(owner="old")).count == 2
+    mine.assert_clean()
+
+
+@pytest.mark.parametrize("kind", ["prefix", "subnet"])
+def test_two_halves_given_back_at_once_are_one_whole_again(
+    two: tuple[Book, Book], kind: str
+) -> None:
+    mine, theirs = two
+    mine.do(CreateSubnetPool(name="pool", prefixes=(Prefix("10.9.0.0/24"),)))
+    halves = Prefix("10.9.0.0/25"), Prefix("10.9.0.128/25")
+    for half in halves:
+        mine.do(AllocatePrefix(pool="pool", prefix=half))
+    others: list[threading.Thread] = []
+
+    def the_other() -> None:
+        # The fix may be a lock: then the other waits, and comes second.
+        release = ReleasePrefix(pool="pool", prefix=halves[1])
+        others.append(threading.Thread(target=theirs.do, args=(release,)))
+        others[0].start()
+        others[0].join(timeout=1)
+
+    with just_before(mine.desk, "INSERT INTO free_extent", the_other):
+        mine.do(ReleasePrefix(pool="pool", prefix=halves[0]))
+    others[0].join()
+    if kind == "prefix":
+        wanted = mine.do(AllocatePrefix(pool="pool", length=24)).prefix
+    else:
+        wanted = mine.do(CreateSubnet(pool="pool", length=24)).prefix
+    assert wanted == Prefix("10.9.0.0/24")
+
+
+# --- what the database does to us
+
+
+class LosesCommits:
+    """A wire to PostgreSQL that is cut, when armed, after a COMMIT was done and before we hear it."""
+
+    def __init__(self, url: str) -> None:
+        with psycopg.connect(url) as conn:
+            self._server = conn.info.host, conn.info.port
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.cuts_left = 0
+        self.url = (
+            make_url(url)
+            .set(host="127.0.0.1", port=self._door.getsockname()[1])
+            .difference_update_query(["host", "port"])
+            .update_query_dict({"sslmode": "disable", "gssencmode": "disable"})
+            .render_as_string(hide_password=False)
+        )
+        threading.Thread(target=self._welcome, daemon=True).start()
+
+    def close(self) -> None:
+        self._door.close()
+
+    def _connect(self) -> socket.socket:
+        host, port = self._server
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        wire = socket.socket(socket.AF_UNIX)
+        wire.connect(str(Path(host) / f".s.PGSQL.{port}"))
+        return wire
+
+    def _welcome(self) -> None:
+        while True:
+            try:
+                near, _ = self._door.accept()
+            except OSError:
+                return
+            far = self._connect()
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        while True:
+            try:
+                seen = source.recv(1 << 16)
+            except OSError:
+                seen = b""
+            if b"COMMIT\0" in seen and self.cuts_left and b"C" in seen and seen[:1] != b"P":
+                self.cuts_left -= 1
+                seen = b""
+            if not seen:
+                for end in (source, sink):
+                    with contextmanager_suppress():
+                        end.shutdown(socket.SHUT_RDWR)
+                return
+            sink.sendall(seen)
+
+
+@contextmanager
+def contextmanager_suppress() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        return
+
+
+def test_a_group_whose_commit_was_lost_is_not_done_again(postgres_url: str) -> None:
+    Book(postgres_url).found().desk.close()
+    wire = LosesCommits(postgres_url)
+    book = Book(wire.url)
+    try:
+        wire.cuts_left = 1
+        outcomes = book.in_one_group([AllocateAddress(subnet="n") for _ in range(4)])
+        assert wire.cuts_left == 0, "the test did not cut anything"
+        assert [type(one) for one in outcomes] == [CommitUnknown] * 4
+        assert book.held() == 4
+        book.assert_clean()
+    finally:
+        book.desk.close()
+        wire.close()
+
+
+def test_a_keyed_command_of_a_group_whose_commit_was_lost_gets_its_answer(
+    postgres_url: str,
+) -> None:
+    Book(postgres_url).found().desk.close()
+    wire = LosesCommits(postgres_url)
+    book = Book(wire.url)
+    try:
+        wire.cuts_left = 1
+        wishes = [AllocateAddress(subnet="n", idempotency_key=f"k{n}") for n in range(4)]
+        outcomes = book.in_one_group(wishes)
+        assert wire.cuts_left == 0, "the test did not cut anything"
+        assert sorted(str(one.address) for one in outcomes) == [
+            f"10.0.0.{n}" for n in range(2, 6)
+        ]
+        assert book.held() == 4
+    finally:
+        book.desk.close()
+        wire.close()
+
+
+def test_every_one_of_a_group_is_answered_within_the_deadline_of_one(
+    postgres_url: str, impatient: float
+) -> None:
+    book = Book(postgres_url).found()
+    try:
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            name = make_url(postgres_url).database
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND pid <> pg_backend_pid()",
+                [name],
+            )
+        begun = _now()
+        outcomes = book.in_one_group([AllocateAddress(subnet="n") for _ in range(8)])
+        took = _now() - begun
+        assert all(isinstance(one, AllotmentError) for one in outcomes)
+        assert took < 2 * impatient + 1
+    finally:
+        book.desk.close()
+
+
+def _now() -> float:
+    from time import monotonic
+
+    return monotonic()

@@ -1,0 +1,665 @@
+"""That nothing is served without the access check: read from the code, and tried out.
+
+Invariant: nothing here is a list of operations; what is added later is bound by the same rules.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+from msgspec import UnsetType
+from sqlalchemy import event
+
+import allotment.operations  # noqa: F401 - registers every handler
+from allotment import Address, AddressRange, LocalDesk, Mac, Prefix, local_owner, open_book
+from allotment.engine import access
+from allotment.errors import Forbidden, InvalidValue
+from allotment.model.access import Actor, ActorKind, Role
+from allotment.model.commands import Batch, Command, CreateProject
+from allotment.model.queries import GetProject, Query
+from allotment.operations import registry
+
+PACKAGE = Path(__file__).parents[2] / "src" / "allotment"
+Modules = Mapping[str, ast.Module]
+
+OPENS_TRANSACTIONS = {"desk.py"}
+OPENS_CONNECTIONS = {"store/session.py", "store/upgrade.py"}
+MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"}
+DECORATORS = {"handles", "handles_many", "answers"}
+SQL = re.compile(
+    r"\s*(select\s+\S+.*\s+from\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s"
+    r"|create\s+(table|index|view|trigger|function)\s|alter\s+table\s|drop\s+table\s|pragma\s+\w)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@cache
+def the_code() -> Modules:
+    found = {
+        path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    assert len(found) > 40, "nothing was looked at"
+    return found
+
+
+def every(kind: type) -> list[type]:
+    """All operations below Command or Query: asked of Python, so that none can be forgotten."""
+    below = [one for child in kind.__subclasses__() for one in (child, *every(child))]
+    return sorted({one for one in below if one.__module__.startswith("allotment.")}, key=str)
+
+
+COMMANDS = every(Command)
+QUERIES = every(Query)
+EVERYTHING = COMMANDS + QUERIES
+
+
+# --- what the code says
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+
+
+def parameters(function: ast.FunctionDef) -> list[ast.arg]:
+    return [*function.args.posonlyargs, *function.args.args]
+
+
+def served_by(function: ast.FunctionDef) -> list[str]:
+    """The operations that the function's decorators say it serves."""
+    found = []
+    for mark in function.decorator_list:
+        match mark:
+            case ast.Call(ast.Name(name) | ast.Attribute(attr=name), [kind]) if name in DECORATORS:
+                found.append(ast.unparse(kind).rpartition(".")[2])
+    return found
+
+
+def called(node: ast.Call) -> tuple[str | None, str] | None:
+    """What stands before the name that is called, and the name."""
+    match node.func:
+        case ast.Name(name):
+            return None, name
+        case ast.Attribute(ast.Name(before), name):
+            return before, name
+        case ast.Attribute(ast.Attribute(attr=before), name):
+            return before, name
+    return None
+
+
+def permits_come_from_authorize(code: Modules) -> Iterator[str]:
+    for path, tree in code.items():
+        allowed: set[ast.AST] = set()
+        if path == "engine/access.py":
+            for function in functions(tree):
+                if function.name == "authorize":
+                    allowed = set(ast.walk(function))
+        for node in ast.walk(tree):
+            if node in allowed:
+                continue
+            match node:
+                case ast.Call(ast.Name("Permit") | ast.Attribute(attr="Permit")):
+                    yield f"{path}:{node.lineno} makes a permit"
+                case ast.Call(ast.Subscript(ast.Name("Permit") | ast.Attribute(attr="Permit"))):
+                    yield f"{path}:{node.lineno} makes a permit"
+                case ast.Call(ast.Attribute(ast.Name("Permit"), "__new__")):
+                    yield f"{path}:{node.lineno} makes a permit"
+                case ast.ImportFrom(names=names) if "_SEAL" in {one.name for one in names}:
+                    yield f"{path}:{node.lineno} imports the seal"
+                case ast.Attribute(attr="_SEAL"):
+                    yield f"{path}:{node.lineno} takes the seal"
+                case ast.Attribute(attr="request" | "actor", ctx=ast.Store()) if (
+                    path != "engine/access.py"
+                ):
+                    yield f"{path}:{node.lineno} rewrites a permit"
+
+
+def handlers_are_reached_by_the_registry_only(code: Modules) -> Iterator[str]:
+    homes: dict[str, set[str]] = {}
+    for path, tree in code.items():
+        names = {function.name for function in functions(tree) if served_by(function)}
+        if names:
+            homes[path] = names
+    for path, tree in code.items():
+        for home, names in homes.items():
+            stem = Path(home).stem
+            for node in ast.walk(tree):
+                match node:
+                    case ast.Name(name, ast.Load()) if path == home and name in names:
+                        yield f"{path}:{node.lineno} uses the handler {name}"
+                    case ast.Attribute(ast.Name(before), name) if before == stem and name in names:
+                        yield f"{path}:{node.lineno} uses the handler {stem}.{name}"
+                    case ast.ImportFrom(module=module, names=imported) if (
+                        module and module.endswith(f".{stem}")
+                    ):
+                        for one in imported:
+                            if one.name in names:
+                                yield f"{path}:{node.lineno} imports the handler {one.name}"
+
+
+def the_registry_keeps_its_tables(code: Modules) -> Iterator[str]:
+    tables = {"_one", "_many", "_answers"}
+    for path, tree in code.items():
+        if path == "operations/registry.py":
+            continue
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(ast.Name("registry"), name) if name in tables:
+                    yield f"{path}:{node.lineno} looks into registry.{name}"
+                case ast.ImportFrom(module="allotment.operations.registry", names=names):
+                    for one in names:
+                        if one.name in tables:
+                            yield f"{path}:{node.lineno} imports registry.{one.name}"
+
+
+def what_takes_a_permit_is_given_one(code: Modules) -> Iterator[str]:
+    """Follow permits from `authorize` to the handlers: no other value takes their place."""
+    wanting = dict(_wanting(code))
+    for path, tree in code.items():
+        for scope in _scopes(tree):
+            known = _permits_in(scope, tree)
+            for node in ast.walk(scope[-1]):
+                if not isinstance(node, ast.Call) or (name := called(node)) is None:
+                    continue
+                for place in _places_of(wanting, path, name):
+                    given = node.args[place] if place < len(node.args) else None
+                    if given is None or not _is_permit(given, known, tree):
+                        shown = ast.unparse(node)
+                        yield f"{path}:{node.lineno} {shown}: argument {place + 1} is no permit"
+
+
+def _wanting(code: Modules) -> Iterator[tuple[tuple[str, str], list[int]]]:
+    for path, tree in code.items():
+        for function in functions(tree):
+            names = [one for one in parameters(function) if one.arg not in ("self", "cls")]
+            places = [place for place, one in enumerate(names) if "Permit" in _said(one.annotation)]
+            if places:
+                yield (path, function.name), places
+
+
+def _places_of(
+    wanting: Mapping[tuple[str, str], list[int]], path: str, name: tuple[str | None, str]
+) -> list[int]:
+    before, function = name
+    for (home, known), places in wanting.items():
+        own = home == path and before in (None, "self")
+        if known == function and (own or before == Path(home).stem):
+            return places
+    return []
+
+
+def _said(annotation: ast.expr | None) -> str:
+    return "" if annotation is None else ast.unparse(annotation)
+
+
+def _scopes(tree: ast.Module) -> Iterator[list[ast.FunctionDef]]:
+    """Each outermost function or method, with the functions it is nested in."""
+    inner = {id(node) for one in functions(tree) for node in ast.walk(one) if node is not one}
+    for function in functions(tree):
+        if id(function) not in inner:
+            yield [function]
+
+
+def _permits_in(scope: list[ast.FunctionDef], tree: ast.Module) -> set[str]:
+    known: set[str] = set()
+    for function in scope:
+        for inner in functions(function):
+            known |= {
+                one.arg
+                for one in [*parameters(inner), *inner.args.kwonlyargs]
+                if "Permit" in _said(one.annotation)
+            }
+        before = -1
+        while len(known) != before:
+            before = len(known)
+            for node in ast.walk(function):
+                _learn(node, known, tree)
+    return known
+
+
+def _learn(node: ast.AST, known: set[str], tree: ast.Module) -> None:
+    match node:
+        case ast.Assign([ast.Name(name)], value) if _is_permit(value, known, tree):
+            known.add(name)
+        case ast.For(target, source) | ast.comprehension(target, source):
+            for name, wanted in _bound(target, source):
+                if _is_permit(wanted, known, tree):
+                    known.add(name)
+        case ast.Call(ast.Attribute(ast.Name(name), "append"), [value]):
+            if _is_permit(value, known, tree):
+                known.add(name)
+
+
+def _bound(target: ast.expr, source: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    match target, source:
+        case ast.Name(name), _:
+            yield name, source
+        case ast.Tuple([_, ast.Name(name)]), ast.Call(ast.Name("enumerate"), [inner, *_]):
+            yield name, inner
+        case ast.Tuple(names), ast.Call(ast.Name("zip"), sources):
+            for one, inner in zip(names, sources, strict=False):
+                if isinstance(one, ast.Name):
+                    yield one.id, inner
+
+
+def _is_permit(value: ast.expr, known: set[str], tree: ast.Module) -> bool:
+    """Whether an expression is a permit, or a list of nothing but permits."""
+    match value:
+        case ast.Name(name):
+            return name in known
+        case ast.Subscript(inner):
+            return _is_permit(inner, known, tree)
+        case ast.Tuple([]):
+            return True
+        case ast.List(parts):
+            return all(_is_permit(part, known, tree) for part in parts)
+        case ast.Tuple([first, *_]):  # a permit and its outcome
+            return _is_permit(first, known, tree)
+        case ast.ListComp(element) | ast.GeneratorExp(element):
+            return _is_permit(element, known, tree)
+        case ast.Call(ast.Name("authorize")):
+            return True
+        case ast.Call(ast.Name(name)):
+            made = [one for one in functions(tree) if one.name == name]
+            return bool(made) and all("Permit" in _said(one.returns) for one in made)
+    return False
+
+
+def transactions_begin_at_the_desk_only(code: Modules) -> Iterator[str]:
+    for path, tree in code.items():
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(ast.Attribute(_, "writing" | "reading")) if (
+                    path not in OPENS_TRANSACTIONS
+                ):
+                    yield f"{path}:{node.lineno} opens a transaction"
+                case ast.Call(
+                    ast.Attribute(
+                        ast.Name("engine") | ast.Attribute(attr="engine"),
+                        "connect" | "begin" | "raw_connection",
+                    )
+                ) if path not in OPENS_CONNECTIONS:
+                    yield f"{path}:{node.lineno} opens a connection"
+                case ast.Call(ast.Name("create_engine")) if path not in MAKES_ENGINES:
+                    yield f"{path}:{node.lineno} makes an engine"
+
+
+def desks_ask_before_they_act(code: Modules) -> Iterator[str]:
+    """In `do` and `ask`, `authorize` is called before the desk touches anything of its own."""
+    for path, tree in code.items():
+        for function in functions(tree):
+            if function.name not in ("do", "ask") or not path.endswith("desk.py"):
+                continue
+            if all(isinstance(one, ast.Expr) for one in function.body):
+                continue  # a protocol's
+            asks = [
+                node.lineno
+                for node in ast.walk(function)
+                if isinstance(node, ast.Call) and called(node) == (None, "authorize")
+            ]
+            acts = [
+                node.lineno
+                for node in ast.walk(function)
+                if isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "self"
+            ]
+            if not asks or (acts and min(acts) <= min(asks)):
+                yield f"{path}:{function.lineno} {function.name} acts before it asks"
+
+
+def an_actor_is_always_named(code: Modules) -> Iterator[str]:
+    """By every desk; a door has one actor for its whole run, and must hand it to the desk."""
+    for path, tree in code.items():
+        if path.startswith("doors/"):
+            continue
+        for function in functions(tree):
+            if function.name not in ("do", "ask"):
+                continue
+            named = [one.arg for one in parameters(function)]
+            if "actor" not in named:
+                yield f"{path}:{function.lineno} {function.name} takes no actor"
+            if function.args.defaults:
+                yield f"{path}:{function.lineno} {function.name} has a default"
+
+
+def each_operation_has_one_handler(code: Modules) -> Iterator[str]:
+    counts = Counter(
+        kind
+        for tree in code.values()
+        for function in functions(tree)
+        for kind in served_by(function)
+    )
+    yield from (f"{kind} has {count} handlers" for kind, count in counts.items() if count != 1)
+
+
+def statements_are_written_in_the_store_only(code: Modules) -> Iterator[str]:
+    for path, tree in code.items():
+        if path.startswith("store/"):
+            continue
+        for node in ast.walk(tree):
+            match node:
+                case ast.Constant(str() as text) if SQL.match(text):
+                    yield f"{path}:{node.lineno} {text[:50]!r}"
+
+
+Rule = Callable[[Modules], Iterator[str]]
+RULES: list[Rule] = [
+    permits_come_from_authorize,
+    handlers_are_reached_by_the_registry_only,
+    the_registry_keeps_its_tables,
+    what_takes_a_permit_is_given_one,
+    transactions_begin_at_the_desk_only,
+    desks_ask_before_they_act,
+    an_actor_is_always_named,
+    each_operation_has_one_handler,
+    statements_are_written_in_the_store_only,
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_code_keeps(rule: Rule) -> None:
+    broken = list(rule(the_code()))
+    assert not broken, "\n".join(broken)
+
+
+TAKES = "def serve(tx, permit: Permit[C]): ...\n"
+BAD: list[tuple[Rule, str, str]] = [
+    (permits_come_from_authorize, "desk.py", "Permit(seal, actor, command)"),
+    (permits_come_from_authorize, "desk.py", "access.Permit(seal, actor, command)"),
+    (permits_come_from_authorize, "desk.py", "Permit[Any](seal, actor, command)"),
+    (permits_come_from_authorize, "desk.py", "Permit.__new__(Permit)"),
+    (permits_come_from_authorize, "engine/access.py", "def grant(): return Permit(_SEAL, a, c)"),
+    (permits_come_from_authorize, "desk.py", "from allotment.engine.access import _SEAL"),
+    (permits_come_from_authorize, "desk.py", "permit.request = other"),
+    (
+        handlers_are_reached_by_the_registry_only,
+        "operations/subnets.py",
+        "@handles(CreateSubnet)\ndef create(tx, c): ...\ndef other(tx): create(tx, 1)",
+    ),
+    (
+        handlers_are_reached_by_the_registry_only,
+        "operations/subnets.py",
+        "@registry.answers(GetSubnet)\ndef get(r, q): ...\nother = get",
+    ),
+    (the_registry_keeps_its_tables, "desk.py", "registry._one[kind](tx, command)"),
+    (the_registry_keeps_its_tables, "desk.py", "from allotment.operations.registry import _many"),
+    (what_takes_a_permit_is_given_one, "desk.py", TAKES + "def do(c): serve(tx, c)"),
+    (what_takes_a_permit_is_given_one, "desk.py", TAKES + "def do(c): serve(tx, Permit_of(c))"),
+    (what_takes_a_permit_is_given_one, "desk.py", TAKES + "def do(c): serve(tx)"),
+    (
+        what_takes_a_permit_is_given_one,
+        "desk.py",
+        TAKES + "def do(p: Permit[C]):\n    for c in p.request.commands:\n        serve(tx, c)",
+    ),
+    (transactions_begin_at_the_desk_only, "bootstrap.py", "with store.writing() as tx: ..."),
+    (transactions_begin_at_the_desk_only, "doors/cli/app.py", "desk.store.reading()"),
+    (transactions_begin_at_the_desk_only, "desk.py", "self.store.dialect.engine.connect()"),
+    (transactions_begin_at_the_desk_only, "desk.py", "create_engine(url)"),
+    (desks_ask_before_they_act, "desk.py", "def do(self, c, actor): return self._run(c)"),
+    (
+        desks_ask_before_they_act,
+        "desk.py",
+        "def ask(self, q, actor):\n    r = self.store.x()\n    authorize(actor, q)\n    return r",
+    ),
+    (an_actor_is_always_named, "client.py", "def do(self, command, actor=None): ..."),
+    (an_actor_is_always_named, "client.py", "def ask(self, query): ..."),
+    (
+        each_operation_has_one_handler,
+        "operations/subnets.py",
+        "@handles(A)\ndef one(): ...\n@handles_many(A)\ndef two(): ...",
+    ),
+    (statements_are_written_in_the_store_only, "desk.py", "x = 'DELETE FROM subnet'"),
+    (statements_are_written_in_the_store_only, "desk.py", "x = 'select id\\nfrom subnet'"),
+]
+GOOD: list[tuple[Rule, str, str]] = [
+    (
+        permits_come_from_authorize,
+        "engine/access.py",
+        "def authorize(a, r): return Permit(_SEAL, a, r)",
+    ),
+    (
+        handlers_are_reached_by_the_registry_only,
+        "operations/subnets.py",
+        "@handles(A)\ndef create(tx, c): return read(tx)\ndef read(tx): ...",
+    ),
+    (
+        what_takes_a_permit_is_given_one,
+        "desk.py",
+        TAKES + "def do(c):\n    p = authorize(a, c)\n    def once(): return serve(tx, p)\n",
+    ),
+    (
+        what_takes_a_permit_is_given_one,
+        "desk.py",
+        TAKES + "def do(ps: Sequence[Permit[C]]): return [serve(tx, p) for p in ps]",
+    ),
+    (what_takes_a_permit_is_given_one, "desk.py", TAKES + "def do(c): other.serve(tx, c)"),
+    (transactions_begin_at_the_desk_only, "desk.py", "with self.store.writing() as tx: ..."),
+    (
+        desks_ask_before_they_act,
+        "desk.py",
+        "def do(self, c, actor):\n    p = authorize(actor, c)\n    return self._run(p)",
+    ),
+    (an_actor_is_always_named, "client.py", "def do(self, command, actor, /): ..."),
+    (
+        each_operation_has_one_handler,
+        "a.py",
+        "@handles(A)\ndef one(): ...\n@handles(B)\ndef two(): ...",
+    ),
+    (statements_are_written_in_the_store_only, "store/x.py", "x = 'DELETE FROM subnet'"),
+    (statements_are_written_in_the_store_only, "desk.py", "x = 'select an address'"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), BAD)
+def test_each_rule_can_fail(rule: Rule, path: str, text: str) -> None:
+    assert list(rule({path: ast.parse(text)}))
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), GOOD)
+def test_no_rule_cries_wolf(rule: Rule, path: str, text: str) -> None:
+    assert not list(rule({path: ast.parse(text)}))
+
+
+def test_every_rule_has_a_case_that_breaks_it() -> None:
+    assert {rule for rule, _, _ in BAD} == set(RULES)
+
+
+def test_a_permit_is_followed_from_the_check_to_every_handler() -> None:
+    wanting = {name for (path, name), _ in _wanting(the_code()) if path.endswith("registry.py")}
+    assert wanting == {"run", "run_many", "answer"}, "the registry's doors are what is followed"
+
+
+# --- what Python says
+
+
+def test_every_command_and_query_has_a_handler_and_nothing_else_has() -> None:
+    served_commands, served_queries = registry.served()
+    assert served_commands | {Batch} == set(COMMANDS), "Batch is served part by part"
+    assert served_queries == set(QUERIES)
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_every_operation_says_which_role_it_needs(kind: type) -> None:
+    assert isinstance(kind.needs, Role)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_every_operation_is_documented_and_closed(kind: type[msgspec.Struct]) -> None:
+    assert kind.__doc__
+    assert kind.__struct_config__.frozen
+    assert kind.__struct_config__.forbid_unknown_fields
+
+
+@pytest.mark.parametrize("method", [LocalDesk.do, LocalDesk.ask])
+def test_no_desk_knows_a_default_actor(method: Callable[..., Any]) -> None:
+    _, request, actor = inspect.signature(method).parameters.values()
+    for one in (request, actor):
+        assert one.default is inspect.Parameter.empty
+        assert one.kind is inspect.Parameter.POSITIONAL_ONLY
+    assert actor.name == "actor"
+
+
+@pytest.mark.parametrize("seal", [None, object(), "seal", True])
+def test_a_permit_cannot_be_made_by_hand(seal: object) -> None:
+    with pytest.raises(AssertionError):
+        access.Permit(seal, local_owner(), CreateProject(name="p"))
+
+
+# --- what happens
+
+
+EXAMPLES: dict[type, object] = {
+    str: "a-name",
+    bool: True,
+    int: 1,
+    Address: Address("10.0.0.5"),
+    Prefix: Prefix("10.0.0.0/24"),
+    AddressRange: AddressRange("10.0.0.5-10.0.0.9"),
+    Mac: Mac("02:00:00:00:00:01"),
+}
+
+
+def example(hint: Any) -> object:
+    """A value of a type, made from nothing but the type."""
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return example(get_args(hint)[0])
+    if origin in (Union, UnionType):
+        absent = (NoneType, UnsetType)
+        return example(next(one for one in get_args(hint) if one not in absent))
+    if origin is tuple:
+        return (example(get_args(hint)[0]),)
+    if origin is Command:
+        return CreateProject(name="part")
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return next(iter(hint))
+    return EXAMPLES[hint]
+
+
+def instances(kind: type[msgspec.Struct]) -> Iterator[msgspec.Struct]:
+    """An operation with the fields it must have, and with all it can have."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields = msgspec.structs.fields(kind)
+    yield kind(**{one.name: example(hints[one.name]) for one in fields if one.required})
+    yield kind(**{one.name: example(hints[one.name]) for one in fields})
+
+
+class Watch:
+    """Counts what reaches the database: statements, and connections that could carry them."""
+
+    def __init__(self, desk: LocalDesk) -> None:
+        self.seen: list[str] = []
+        engine = desk.store.dialect.engine
+        event.listen(engine, "before_cursor_execute", self._statement)
+        event.listen(engine.pool, "checkout", self._connection)
+
+    def _statement(self, _conn: object, _cursor: object, statement: str, *_: object) -> None:
+        self.seen.append(statement)
+
+    def _connection(self, *_: object) -> None:
+        self.seen.append("a connection")
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)], scope="module"
+)
+def watched(request: pytest.FixtureRequest) -> Iterator[tuple[LocalDesk, Watch]]:
+    url, drop = "sqlite://", None
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgres_server")
+        url, drop = server.create_database(), server.drop_database
+    with open_book(url, create=True) as desk:
+        yield desk, Watch(desk)
+    if drop is not None:
+        drop(url)
+
+
+STRANGERS = [
+    Actor(name="token:1", kind=ActorKind.TOKEN),
+    Actor(name="token:1"),
+    Actor(name=local_owner().name, kind=ActorKind.TOKEN),
+]
+
+
+@pytest.mark.parametrize("actor", STRANGERS, ids=["token", "by default", "namesake"])
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_whoever_holds_no_grant_is_refused_before_the_database_hears_of_it(
+    watched: tuple[LocalDesk, Watch], kind: type[msgspec.Struct], actor: Actor
+) -> None:
+    desk, watch = watched
+    serve = desk.do if issubclass(kind, Command) else desk.ask
+    for request in instances(kind):
+        watch.seen.clear()
+        with pytest.raises(Forbidden) as refusal:
+            serve(request, actor)  # type: ignore[arg-type]
+        assert watch.seen == []
+        assert refusal.value.facts["actor"] == actor.name
+        assert kind.__name__ in str(refusal.value.facts["action"])
+
+
+def test_the_watch_sees_what_the_owner_does(watched: tuple[LocalDesk, Watch]) -> None:
+    desk, watch = watched
+    watch.seen.clear()
+    desk.do(CreateProject(name="seen"), local_owner())
+    assert "a connection" in watch.seen
+    assert any("INSERT INTO project" in one for one in watch.seen)
+    watch.seen.clear()
+    desk.ask(GetProject(project="seen"), local_owner())
+    assert len(watch.seen) > 1
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_no_subclass_or_other_kind_of_actor_gets_round_the_check(
+    watched: tuple[LocalDesk, Watch], kind: type[msgspec.Struct]
+) -> None:
+    """Deny by default: a role that is none, on an actor of whatever kind."""
+    request = next(instances(kind))
+    unsure = type(kind.__name__, (kind,), {"needs": "owner", "__module__": __name__})
+    fields = {one.name: getattr(request, one.name) for one in msgspec.structs.fields(kind)}
+    with pytest.raises(Forbidden):
+        access.authorize(local_owner(), unsure(**fields))
+
+
+def test_each_part_of_a_batch_is_authorized_before_the_database_hears_of_it(
+    watched: tuple[LocalDesk, Watch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part that is refused refuses the batch: the check as it is, but for one kind."""
+    desk, watch = watched
+    asked: list[type] = []
+
+    def narrower(actor: Actor, request: Any) -> Any:
+        asked.append(type(request))
+        if isinstance(request, CreateProject) and request.name == "secret":
+            raise Forbidden(actor.name, "do that")
+        return access.authorize(actor, request)
+
+    monkeypatch.setattr("allotment.desk.authorize", narrower)
+    watch.seen.clear()
+    parts = (CreateProject(name="open"), CreateProject(name="secret"))
+    with pytest.raises(Forbidden):
+        desk.do(Batch(commands=parts), local_owner())
+    assert asked == [Batch, CreateProject, CreateProject]
+    assert watch.seen == []
+
+
+def test_a_batch_cannot_hide_another_batch_or_a_key(watched: tuple[LocalDesk, Watch]) -> None:
+    desk, watch = watched
+    watch.seen.clear()
+    inner = Batch(commands=(CreateProject(name="p"),))
+    keyed = CreateProject(name="p", idempotency_key="k")
+    for part in (inner, keyed):
+        with pytest.raises(InvalidValue):
+            desk.do(Batch(commands=(part,)), local_owner())
+    assert watch.seen == []
