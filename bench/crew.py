@@ -20,13 +20,13 @@ START_SECONDS = 0.2
 class Slot(NamedTuple):
     """What some clients did together."""
 
-    count: int
+    units: int
     seconds: float
 
     @property
     def rate(self) -> float:
         """Per second."""
-        return self.count / self.seconds
+        return self.units / self.seconds
 
 
 class Client(Protocol):

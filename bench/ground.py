@@ -22,7 +22,7 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from postgres_server import PostgresServer, Run  # noqa: E402  (the harness of the tests)
+from surroundings import surroundings  # noqa: E402
 
 from allotment.bootstrap import local_owner, open_book  # noqa: E402
 from allotment.desk import LocalDesk  # noqa: E402
@@ -30,7 +30,7 @@ from allotment.model.commands import CreateAddressScope, CreateSubnet  # noqa: E
 from allotment.model.prefix import Prefix  # noqa: E402
 from allotment.model.queries import CheckBook  # noqa: E402
 from allotment.model.results import AddressPlacement, CheckReport  # noqa: E402
-from surroundings import surroundings  # noqa: E402
+from postgres_server import PostgresServer, Run  # noqa: E402  (the harness of the tests)
 
 Contender = Callable[[], float]
 
@@ -67,7 +67,9 @@ class Ground:
             settings = postgres_settings(self._server.admin_url)
             for name in ("fsync", "synchronous_commit", "full_page_writes"):
                 if settings[name] != "on":
-                    raise SystemExit(f"{name} is {settings[name]}: these figures would mean nothing")
+                    raise SystemExit(
+                        f"{name} is {settings[name]}: these figures would mean nothing"
+                    )
         return self._server
 
     def facts(self) -> dict[str, object]:
@@ -93,9 +95,7 @@ class Ground:
         url = self.database(kind)
         with open_book(url, create=True) as desk:
             scope = desk.do(CreateAddressScope(name="bench"), local_owner())
-            command = CreateSubnet(
-                scope=str(scope.id), prefix=Prefix(prefix), placement=placement
-            )
+            command = CreateSubnet(scope=str(scope.id), prefix=Prefix(prefix), placement=placement)
             return Book(url=url, subnet=str(desk.do(command, local_owner()).id))
 
     def copy(self, book: Book, kind: str) -> Book:
@@ -143,13 +143,16 @@ def checked(desk: LocalDesk, held: Sequence[int] | None = None) -> CheckReport:
 
 
 def interleaved(
-    contenders: Mapping[str, Contender], rounds: int, warm_up: Callable[[], object] | None = None
+    contenders: Mapping[str, Contender],
+    rounds: int,
+    warm_up: Callable[[], object] = lambda: None,
+    before_round: Callable[[], object] = lambda: None,
 ) -> dict[str, list[float]]:
     """Run each contender once a round, in turn forwards and backwards: A B, B A, A B, ..."""
-    if warm_up is not None:
-        warm_up()
+    warm_up()
     samples: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds):
+        before_round()
         order = list(contenders) if number % 2 == 0 else list(contenders)[::-1]
         for name in order:
             samples[name].append(contenders[name]())
@@ -256,8 +259,7 @@ class Bench:
                 key: value for key, value in sorted(vars(self.options).items()) if key != "json"
             },
             "seconds": seconds,
-            "surroundings": surroundings(ROOT, ground.directory)
-            | ground.facts(),
+            "surroundings": surroundings(ROOT, ground.directory) | ground.facts(),
             "figures": [figure.told() for figure in self.figures],
             "notes": self.notes,
         }

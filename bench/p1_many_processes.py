@@ -59,7 +59,7 @@ class BookClient:
 def main() -> None:
     """Measure each width."""
     sizes = options(
-        __doc__, clients=([1, 8, 32], [1, 8]), seconds=(2.0, 0.4), rounds=(5, 2), warm_up=(1.0, 0.2)
+        __doc__, clients=([1, 8, 32], [1, 3]), seconds=(2.0, 0.3), rounds=(5, 2), warm_up=(1.0, 0.1)
     )
     bench = Bench(claim="P1", options=sizes)
     with Ground() as ground:

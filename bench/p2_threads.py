@@ -23,7 +23,11 @@ REACH = {64: 1.8, 128: 2.5}
 def main() -> None:
     """Measure each number of threads."""
     sizes = options(
-        __doc__, threads=([64, 128], [16, 64]), seconds=(4.0, 0.8), rounds=(5, 2), warm_up=(1.0, 0.3)
+        __doc__,
+        threads=([64, 128], [16, 64]),
+        seconds=(4.0, 0.8),
+        rounds=(5, 2),
+        warm_up=(1.0, 0.3),
     )
     bench = Bench(claim="P2", options=sizes)
     with Ground() as ground:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from ground import Ground
+
 from postgres_cluster import find_installation
 
 TABLE = (

@@ -33,20 +33,16 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
     """Open the book of addresses at a database URL.
 
     `database`: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://...`; None: what
-    `ALLOTMENT_DATABASE` says, else a file in the user's data folder. A new SQLite file is
-    initialised; any other database only with `create`, which also upgrades an older book.
+    `ALLOTMENT_DATABASE` says, else a file in the user's data folder. A new SQLite file becomes
+    a book by itself; any other database only with `create`, which also upgrades an older book.
 
     Raises:
         SchemaMismatch: the database holds no book, or one of another version.
         StoreUnavailable, Misconfigured: the database cannot be reached, or refuses us.
     """
-    place = parse_url(database)
-    dialect = _dialect(place.url)
+    dialect = _dialect(parse_url(database))
     try:
-        if create or place.is_new:
-            upgrade.upgrade(dialect)
-        else:
-            upgrade.check(dialect)
+        upgrade.make_ready(dialect, create=create)
     except BaseException:
         dialect.engine.dispose()
         raise

@@ -7,19 +7,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from allotment.errors import InvalidValue
 
 VARIABLE = "ALLOTMENT_DATABASE"
 _FORMS = "write sqlite:///path/to/file, sqlite:// (in memory) or postgresql://user@host/database"
-
-
-class Place(NamedTuple):
-    """A database, and whether there is nothing there yet that could be a book."""
-
-    url: str
-    is_new: bool
 
 
 def default_file() -> Path:
@@ -28,8 +20,8 @@ def default_file() -> Path:
     return Path(home) / "allotment" / "book.db"
 
 
-def parse_url(database: str | None) -> Place:
-    """The database meant by a URL, by the environment, or by nobody.
+def parse_url(database: str | None) -> str:
+    """The URL of the database meant by a URL, by the environment, or by nobody.
 
     Raises:
         InvalidValue: the URL has none of the known forms.
@@ -41,22 +33,28 @@ def parse_url(database: str | None) -> Place:
         url = f"sqlite:///{path}"
     scheme = url.partition(":")[0]
     if url in ("sqlite://", "sqlite:///:memory:"):
-        return Place("sqlite://", is_new=True)
+        return "sqlite://"
     if url.startswith("sqlite:///"):
         return _file(url, Path(url.removeprefix("sqlite:///")))
     if scheme == "postgres":
-        return Place("postgresql" + url.removeprefix("postgres"), is_new=False)
+        return "postgresql" + url.removeprefix("postgres")
     if scheme == "postgresql":
-        return Place(url, is_new=False)
+        return url
     raise InvalidValue("database", _masked(url), _FORMS)
 
 
-def _file(url: str, path: Path) -> Place:
+def _file(url: str, path: Path) -> str:
     if not path.parent.is_dir():
         raise InvalidValue("database", url, f"there is no folder {path.parent}; make it first")
-    return Place(url, is_new=not path.exists() or path.stat().st_size == 0)
+    return url
 
 
 def _masked(url: str) -> str:
     scheme, found, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+
+
+def is_new(url: str) -> bool:
+    """Whether opening this database would make a new book: a file that is not there, or memory."""
+    path = url.removeprefix("sqlite://").removeprefix("/")
+    return url.startswith("sqlite:") and not (path and Path(path).exists())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from allotment.engine.access import Permit, authorize
 from allotment.errors import (
@@ -17,6 +17,7 @@ from allotment.errors import (
     Busy,
     CommitUnknown,
     ConstraintFailed,
+    DeadlineExceeded,
     InvalidValue,
     Overloaded,
     StoreError,
@@ -37,6 +38,13 @@ R = TypeVar("R")
 DEADLINE_SECONDS = 30.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
+
+
+class Job(NamedTuple):
+    """A permitted command on its way, and when (monotonic seconds) its time is over."""
+
+    permit: Permit[Any]  # Any: whatever it answers
+    deadline: float
 
 
 class Desk(Protocol):
@@ -60,7 +68,7 @@ class LocalDesk:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._group: GroupCommit[Permit[Any]] = GroupCommit(self._serve_group)
+        self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
 
     def close(self) -> None:
         """Close every connection."""
@@ -82,12 +90,12 @@ class LocalDesk:
         """
         wire.check(actor)
         wire.check(command)
-        permit = authorize(actor, command)
+        job = Job(authorize(actor, command), time.monotonic() + DEADLINE_SECONDS)
         result: R
         if registry.is_hot(type(command)):
-            result = self._group.submit(permit)
+            result = self._group.submit(job)
         else:
-            result = self._alone(permit, _parts(permit))
+            result = self._alone(job, _parts(job.permit))
         return result
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
@@ -105,41 +113,43 @@ class LocalDesk:
                 answer: R = registry.answer(r, permit)
             return answer
 
-        return _until_served(once)
+        return _until_served(once, time.monotonic() + DEADLINE_SECONDS)
 
-    def _alone(self, permit: Permit[Any], parts: Sequence[Permit[Any]], wait: bool = False) -> Any:
+    def _alone(self, job: Job, parts: Sequence[Permit[Any]], *, wait: bool = False) -> Any:
         """One command in a transaction of its own, until it is served or the deadline is over."""
 
         def once(patient: bool) -> Any:
             with self.store.writing(patient=patient or wait) as tx:
-                return perform.perform_one(tx, permit, parts)
+                return perform.perform_one(tx, job.permit, parts)
 
-        return _until_served(once, permit.request)
+        return _until_served(once, job.deadline, job.permit.request)
 
-    def _serve_group(self, permits: Sequence[Permit[Any]]) -> list[Any]:
+    def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
-        if len(permits) == 1:
-            return [self._caught(permits[0], wait=False)]
+        if len(jobs) == 1:
+            return [self._caught(jobs[0])]
         try:
             with self.store.writing() as tx:
-                outcomes = perform.perform_many(tx, permits)
+                outcomes = perform.perform_many(tx, [job.permit for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
             return [
-                self._caught(permit, wait=False) if permit.request.idempotency_key else error
-                for permit in permits
+                self._caught(job) if job.permit.request.idempotency_key else error for job in jobs
             ]
         except (StoreError, NeedsPatience):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
-            return [self._caught(permit, wait=False) for permit in permits]
+            return [self._caught(job) for job in jobs]
         return [
-            self._caught(permit, wait=True) if outcome is AGAIN else outcome
-            for permit, outcome in zip(permits, outcomes, strict=True)
+            self._caught(job, wait=True) if outcome is AGAIN else outcome
+            for job, outcome in zip(jobs, outcomes, strict=True)
         ]
 
-    def _caught(self, permit: Permit[Any], *, wait: bool) -> Any:
+    def _caught(self, job: Job, *, wait: bool = False) -> Any:
+        """The outcome of a job served alone, as long as there is time for it."""
+        if time.monotonic() > job.deadline:
+            return DeadlineExceeded("the time for this request was over before its turn came")
         try:
-            return self._alone(permit, (), wait)
+            return self._alone(job, (), wait=wait)
         except AllotmentError as error:
             return error
 
@@ -165,9 +175,10 @@ def _commands(batch: Batch) -> tuple[Command[Any], ...]:
     return batch.commands
 
 
-def _until_served(once: Callable[[bool], R], command: Command[Any] | None = None) -> R:
+def _until_served(
+    once: Callable[[bool], R], deadline: float, command: Command[Any] | None = None
+) -> R:
     """Run the whole use case again while that is safe and there is time."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
     patient = False
     attempt = 0
     spent: Exception

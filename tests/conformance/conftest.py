@@ -11,10 +11,11 @@ from typing import Literal
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, select
 
 from allotment import LocalDesk, local_owner, open_book
 from allotment.model.access import Actor
+from allotment.store import schema
 
 Cut = Literal["before", "after", "late"]
 
@@ -162,3 +163,21 @@ def wire(postgres_url: str) -> Iterator[Wire]:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Show classes by their name."""
     return val.__name__ if isinstance(val, type) else None
+
+
+Dump = dict[str, list[tuple[object, ...]]]
+
+
+def dump(desk: LocalDesk) -> Dump:
+    """Every row of every table of the book, in order."""
+    with desk.store.reading() as r:
+        return {
+            table.name: sorted((tuple(row) for row in r.run(select(table))), key=repr)
+            for table in schema.metadata.sorted_tables
+        }
+
+
+@pytest.fixture(name="dump")
+def dump_of() -> Callable[[LocalDesk], Dump]:
+    """What reads every row of every table of the book."""
+    return dump

@@ -83,6 +83,7 @@ REFUSED_ADDRESSES = {
 
 REFUSED_PREFIXES = {
     "leading zero": ("010.0.0.0/8", "leading zeros are ambiguous; write 10.0.0.0/8"),
+    "leading zero, one address": ("10.0.0.01/32", "ambiguous; write 10.0.0.1/32"),
     "two parts": ("10.8/16", "four parts"),
     "one part": ("10", "an integer is not an address"),
     "one part and length": ("10/8", "an integer is not an address"),

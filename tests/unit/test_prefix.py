@@ -81,6 +81,14 @@ def test_ipv4_sorts_before_ipv6() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["255.255.255.255/32", "0.0.0.0/0", "::/0", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"],
+)
+def test_prefixes_reach_to_the_ends_of_the_family(text: str) -> None:
+    assert str(Prefix(text)) == text
+
+
 def test_the_same_block_with_another_length_is_another_prefix() -> None:
     assert Prefix("10.0.0.0/8") != Prefix("10.0.0.0/9")
     assert len({Prefix("10.0.0.0/8"), Prefix("10.0.0.0/9"), Prefix("10.0.0.0/8")}) == 2
@@ -170,6 +178,9 @@ def test_a_mapped_end_keeps_its_code() -> None:
 def test_ranges_sort_by_family_first_and_last() -> None:
     texts = ["::1-::2", "10.0.0.1-10.0.0.3", "10.0.0.1-10.0.0.2", "9.0.0.0-9.0.0.9"]
     assert [str(wanted) for wanted in sorted(map(AddressRange, texts))] == texts[::-1]
+    same = AddressRange(texts[0])
+    assert not same < AddressRange(texts[0])
+    assert same <= AddressRange(texts[0])
 
 
 @pytest.mark.parametrize(("family", "first", "last"), [(4, 2, 1), (4, 0, 2**32), (6, -1, 1)])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-
 NEVER = -(1 << 62)
 """The age of free space that nobody has had yet, or whose age does not matter: before any time."""
 

@@ -22,7 +22,7 @@ from typing import (
 )
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from allotment.errors import InvalidValue
 from allotment.model.address import Address, parse_address

@@ -10,17 +10,24 @@ import secrets
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-from allotment.errors import AddressTaken, AllotmentError, InvalidValue, NotFound, PoolExhausted
+from allotment.errors import (
+    AllotmentError,
+    IdentifierTaken,
+    InvalidValue,
+    NotFound,
+    PoolExhausted,
+)
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Method
 from allotment.model.extent import Extent
 from allotment.model.results import AddressPlacement, Allocation
 from allotment.operations import specific
 from allotment.operations.free_space import Space, take_out
+from allotment.operations.hand import Hand
 from allotment.operations.references import References
 from allotment.operations.registry import AGAIN, Outcome, handles_many
-from allotment.store import allocations, extents
-from allotment.store.dialect import AllocationRow, LockedSubnet, SubnetRow
+from allotment.store import allocations, directory, extents
+from allotment.store.dialect import AllocationRow, SubnetRow
 from allotment.store.session import Write
 
 EXHAUSTED_HINT = "release addresses, or add a range with 'allotment subnet update'"
@@ -61,18 +68,17 @@ def allocate_addresses(tx: Write, commands: Sequence[AllocateAddress]) -> list[O
     wishes = [_Wish(command) for command in commands]
     _resolve(tx, wishes)
     _answer_identified(tx, wishes)
-    locked = _lock(tx, wishes)
+    hands = _lock(tx, wishes)
     rows: list[AllocationRow] = []
-    held: set[tuple[UUID, int]] = set()
     named = sorted((wish for wish in wishes if wish.open and wish.named), key=_place)
     for wish in named + [wish for wish in wishes if wish.open and not wish.named]:
         try:
-            wish.outcome = _serve(tx, wish, locked)
+            wish.outcome = _serve(tx, wish, hands)
         except AllotmentError as error:
             wish.outcome = error
         if isinstance(wish.outcome, tuple):
-            _hold(tx, wish, rows, held)
-    assert not any(subnet.taken for subnet in locked.values()), "an address was taken for nobody"
+            rows.append(_hold(tx, wish))
+    assert all(hand.empty for hand in hands.values()), "an address was taken for nobody"
     tx.dialect.record_allocations(tx, rows)
     return [wish.outcome for wish in wishes]
 
@@ -118,6 +124,9 @@ def _answer_identified(tx: Write, wishes: Sequence[_Wish]) -> None:
     asking = [wish for wish in wishes if wish.open and wish.command.identifier is not None]
     if not asking:
         return
+    grouped = {subnet for wish in asking if len(wish.subnets) > 1 for subnet in wish.subnets}
+    if grouped:
+        directory.lock_to_identify(tx, sorted(grouped))
     subnets = sorted({subnet for wish in asking for subnet in wish.subnets})
     identifiers = sorted({wish.command.identifier or "" for wish in asking})
     known = allocations.identified(tx, subnets, identifiers)
@@ -134,15 +143,11 @@ def _answer_identified(tx: Write, wishes: Sequence[_Wish]) -> None:
 
 def _again_or_conflict(command: AllocateAddress, before: Allocation) -> Outcome:
     if command.address is not None and command.address != before.address:
-        return InvalidValue(
-            "identifier",
-            command.identifier,
-            f"it holds {before.address} already; release that first, or use another identifier",
-        )
+        return IdentifierTaken(command.identifier or "", str(before.address))
     return before
 
 
-def _lock(tx: Write, wishes: Sequence[_Wish]) -> dict[UUID, LockedSubnet]:
+def _lock(tx: Write, wishes: Sequence[_Wish]) -> dict[UUID, Hand]:
     wanted: dict[UUID, int] = {}
     for wish in wishes:
         if wish.open:
@@ -157,48 +162,38 @@ def _lock(tx: Write, wishes: Sequence[_Wish]) -> dict[UUID, LockedSubnet]:
         missing = [subnet for subnet in wish.subnets if subnet not in locked]
         if wish.open and missing:
             wish.outcome = NotFound("subnet", missing[0], "'allotment subnet list' shows them")
-    return locked
+    return {subnet_id: Hand(subnet) for subnet_id, subnet in locked.items()}
 
 
-def _serve(tx: Write, wish: _Wish, locked: dict[UUID, LockedSubnet]) -> Outcome:
+def _serve(tx: Write, wish: _Wish, hands: dict[UUID, Hand]) -> Outcome:
     """The first subnet of the group that gives an address, with the address."""
     outcome: Outcome = AGAIN
     for subnet_id in wish.subnets:
-        subnet = locked[subnet_id]
-        outcome = _serve_from(tx, wish, subnet)
+        hand = hands[subnet_id]
+        outcome = _serve_from(tx, wish, hand)
         if isinstance(outcome, Address):
-            return subnet.row, outcome
+            hand.give(outcome.value)
+            return hand.row, outcome
         if outcome is AGAIN:
             return AGAIN
     return outcome
 
 
-def _serve_from(tx: Write, wish: _Wish, subnet: LockedSubnet) -> Outcome:
-    row, command = subnet.row, wish.command
+def _serve_from(tx: Write, wish: _Wish, hand: Hand) -> Outcome:
+    row, command = hand.row, wish.command
     if command.address is not None:
-        return specific.take(tx, row, command.address)
+        return specific.take(tx, hand, command.address)
     if wish.named:
-        return specific.take_made(tx, row, command)
+        return specific.take_made(tx, hand, command)
     placement = command.placement or row.placement
     if command.method is Method.NEXT or placement == AddressPlacement.LOWEST:
-        value = _pop(subnet.taken)
+        value = hand.pop()
         if value is None:
-            value = _pop(tx.dialect.take_lowest(tx, row.id, 1))
+            taken = tx.dialect.take_lowest(tx, row.id, 1)
+            value = taken[0].first if taken else None
     else:
         value = _take_placed(tx, row, AddressPlacement(placement))
     return _too_little(tx, row) if value is None else Address.of(row.family, value)
-
-
-def _pop(taken: list[Extent]) -> int | None:
-    """The lowest of the addresses taken for this batch."""
-    if not taken:
-        return None
-    first, last = taken[0]
-    if first == last:
-        del taken[0]
-    else:
-        taken[0] = Extent(first + 1, last)
-    return first
 
 
 def _take_placed(tx: Write, row: SubnetRow, placement: AddressPlacement) -> int | None:
@@ -229,14 +224,9 @@ def _too_little(tx: Write, row: SubnetRow) -> Outcome:
     return PoolExhausted(name, "an address", 0, EXHAUSTED_HINT)
 
 
-def _hold(tx: Write, wish: _Wish, rows: list[AllocationRow], held: set[tuple[UUID, int]]) -> None:
-    """Enter the address as the wish's own; the answer is made of what is entered."""
+def _hold(tx: Write, wish: _Wish) -> AllocationRow:
+    """Make the address the wish's own: the row to enter, and the answer of the same facts."""
     row, address = wish.outcome
-    key = (row.id, address.value)
-    if key in held:
-        wish.outcome = AddressTaken(str(address), str(specific.prefix_of(row)))
-        return
-    held.add(key)
     command = wish.command
     project_id, project = wish.owner
     entry = AllocationRow(
@@ -252,7 +242,6 @@ def _hold(tx: Write, wish: _Wish, rows: list[AllocationRow], held: set[tuple[UUI
         command.description or None,
         tuple(sorted(set(command.tags))),
     )
-    rows.append(entry)
     wish.outcome = Allocation(
         id=entry.id,
         subnet_id=row.id,
@@ -267,3 +256,4 @@ def _hold(tx: Write, wish: _Wish, rows: list[AllocationRow], held: set[tuple[UUI
         tags=entry.tags,
         created_at=tx.now,
     )
+    return entry

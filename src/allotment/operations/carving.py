@@ -15,7 +15,7 @@ from allotment.model.prefix import Prefix
 from allotment.model.results import PrefixPlacement
 from allotment.operations.free_space import Space, take_out
 from allotment.operations.free_space import give_back as put_back
-from allotment.store import extents, prefixes
+from allotment.store import directory, extents, prefixes
 from allotment.store.directory import AnyRow
 from allotment.store.session import NeedsPatience, Write
 
@@ -74,6 +74,8 @@ def carve_exactly(tx: Write, pool_id: UUID, prefix: Prefix) -> None:
 def give_back(tx: Write, pool_id: UUID, prefix: Prefix) -> None:
     """Put a carved prefix back into its subnet pool."""
     run = Extent(prefix.first, prefix.last)
+    # Halves that come back at once must find each other, or the whole would never be whole again.
+    directory.lock_to_give_back(tx, pool_id)
     own = prefixes.of_holders(tx, [pool_id])
     bounds = next(one.extent for one in own if one.first <= run.first and run.last <= one.last)
     put_back(tx, space_of(pool_id, prefix.family), run, bounds)

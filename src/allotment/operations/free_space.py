@@ -85,7 +85,8 @@ def give_back(
 
 
 def _put_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at: int) -> None:
-    before, after = extents.neighbours(tx, space.container_id, run)
+    whole_matters = space.block_bits is not None
+    before, after = extents.neighbours(tx, space.container_id, run, wait=whole_matters)
     first, last, age = run.first, run.last, available_at
     if before and before.last >= bounds.first and _same_age(tx, space, before, age):
         first, age = before.first, min(before.available_at, age)

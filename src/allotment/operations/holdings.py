@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from allotment.errors import InvalidValue, NotFound, StaleAllocation
+from allotment.errors import IdentifierTaken, InvalidValue, NotFound, StaleAllocation
 from allotment.model.address import Address
 from allotment.model.commands import UpdateAllocation
 from allotment.model.extent import Extent
@@ -17,6 +17,7 @@ from allotment.model.queries import GetAllocation, ListAllocations
 from allotment.model.results import Allocation, Page
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
+from allotment.operations.releases import wanted_id
 from allotment.store import allocations, directory, pages
 from allotment.store.allocations import Filter
 from allotment.store.directory import SUBNET
@@ -28,10 +29,16 @@ def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
     """Change the attributes of a held address."""
     subnet = directory.find_inside(tx, SUBNET, command.subnet, command.scope)
     directory.lock(tx, SUBNET, subnet.id, exclusive=False)
+    wanted = wanted_id(command.allocation_id)
+    holder = allocations.lock_one(tx, subnet.id, command.address.value)
     found = _held(tx, subnet.id, command.address)
-    if command.allocation_id is not None and command.allocation_id != str(found.id):
-        raise StaleAllocation(str(command.address), command.allocation_id)
-    changes = changes_of(command, "identifier", "tags")
+    if wanted not in (None, holder):
+        raise StaleAllocation(str(command.address), str(wanted))
+    changes = changes_of(command, "identifier")
+    if command.tags is not UNSET:
+        changes["tags"] = tuple(sorted(set(command.tags)))
+    if isinstance(command.identifier, str):
+        _check_identifier(tx, found, command.identifier)
     if command.status is not UNSET:
         changes["status"] = command.status.value
     if command.owner is not UNSET:
@@ -44,6 +51,13 @@ def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
         changes["description"] = command.description or None
     allocations.change(tx, subnet.id, command.address.value, changes)
     return _held(tx, subnet.id, command.address)
+
+
+def _check_identifier(tx: Write, found: Allocation, identifier: str) -> None:
+    known = allocations.identified(tx, [found.subnet_id], [identifier])
+    for other in known.values():
+        if other.id != found.id:
+            raise IdentifierTaken(identifier, str(other.address))
 
 
 def _held(r: Read, subnet_id: UUID, address: Address) -> Allocation:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from allotment.errors import InvalidValue, NotFound, StaleAllocation
+from allotment.errors import IdentifierTaken, InvalidValue, NotFound, StaleAllocation
 from allotment.model.commands import AllocatePrefix, ReleasePrefix
 from allotment.model.prefix import Prefix
 from allotment.model.queries import ListPrefixAllocations
 from allotment.model.results import Page, PrefixAllocation, Released
 from allotment.operations import carving
 from allotment.operations.registry import answers, handles
+from allotment.operations.releases import wanted_id
 from allotment.operations.subnets import wanted_length
 from allotment.store import directory, prefix_allocations, prefixes
 from allotment.store.directory import POOL, SCOPE, AnyRow
@@ -33,6 +34,7 @@ def allocate_prefix(tx: Write, command: AllocatePrefix) -> PrefixAllocation:
     if command.identifier is not None:
         before = prefix_allocations.identified(tx, pool.id, command.identifier)
         if before is not None:
+            _check_same(command, before)
             return before
     prefix = _take(tx, pool, command)
     held_id = uuid4()
@@ -56,6 +58,12 @@ def allocate_prefix(tx: Write, command: AllocatePrefix) -> PrefixAllocation:
     return made
 
 
+def _check_same(command: AllocatePrefix, before: PrefixAllocation) -> None:
+    other = command.prefix not in (None, before.prefix)
+    if other or command.length not in (None, before.prefix.length):
+        raise IdentifierTaken(command.identifier or "", str(before.prefix))
+
+
 def _take(tx: Write, pool: AnyRow, command: AllocatePrefix) -> Prefix:
     if command.prefix is None:
         return carving.carve(tx, pool, wanted_length(pool, command.length), command.placement)
@@ -75,9 +83,10 @@ def release_prefix(tx: Write, command: ReleasePrefix) -> Released:
     found = prefix_allocations.find(tx, pool.id, command.prefix.first)
     if found is None or found.prefix != command.prefix:
         raise NotFound("prefix allocation", command.prefix, f"nobody holds it of {pool.name}")
-    if command.allocation_id is not None and command.allocation_id != str(found.id):
-        raise StaleAllocation(str(command.prefix), command.allocation_id)
-    if not prefix_allocations.delete_one(tx, pool.id, found.prefix.first):
+    wanted = wanted_id(command.allocation_id)
+    if wanted not in (None, found.id):
+        raise StaleAllocation(str(command.prefix), str(wanted))
+    if not prefix_allocations.delete_one(tx, pool.id, found.id, found.prefix.first):
         raise NotFound("prefix allocation", command.prefix, "it was released meanwhile")
     prefixes.remove(tx, found.id)
     carving.give_back(tx, pool.id, found.prefix)

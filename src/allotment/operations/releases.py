@@ -53,17 +53,29 @@ def release_addresses_one_by_one(tx: Write, commands: Sequence[ReleaseAddress]) 
 
 def _release(tx: Write, row: SubnetRow, command: ReleaseAddress) -> Released:
     value = _inside(row, command.address)
-    if command.allocation_id is not None:
-        holder = allocations.find(tx, row.id, value)
-        wanted = read_id(command.allocation_id)
-        if wanted is None:
-            raise InvalidValue("allocation_id", command.allocation_id, "it must be an id")
-        if holder is not None and holder.id != wanted:
-            raise StaleAllocation(str(command.address), command.allocation_id)
-    if allocations.delete_one(tx, row.id, value) is None:
+    wanted = wanted_id(command.allocation_id)
+    holder = allocations.lock_one(tx, row.id, value)
+    if holder is None:
         raise _not_held(row, command.address)
+    if wanted not in (None, holder):
+        raise StaleAllocation(str(command.address), str(wanted))
+    allocations.delete_one(tx, row.id, value)
     _return(tx, row, [Extent(value, value)])
     return Released(count=1)
+
+
+def wanted_id(allocation_id: str | None) -> UUID | None:
+    """The allocation a command means, if it says which.
+
+    Raises:
+        InvalidValue: what it says is no id.
+    """
+    if allocation_id is None:
+        return None
+    wanted = read_id(allocation_id)
+    if wanted is None:
+        raise InvalidValue("allocation_id", allocation_id, "it must be an allocation's id")
+    return wanted
 
 
 def _inside(row: SubnetRow, address: Address) -> int:
@@ -109,22 +121,13 @@ def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
     subnet_id = References(tx).subnet(command.subnet, command.scope)
     row = _locked(tx, subnet_id)
     values = sorted({_inside(row, address) for address in command.addresses})
-    count = allocations.delete_many(tx, row.id, values)
-    if count != len(values):
-        # All or none: the transaction is rolled back, so look at what it was before.
-        raise _first_not_held(tx, row, values)
+    held = allocations.lock_many(tx, row.id, values)
+    missing = next((value for value in values if value not in held), None)
+    if missing is not None:
+        raise _not_held(row, Address.of(row.family, missing))
+    allocations.delete_many(tx, row.id, values)
     _return(tx, row, runs_of(values))
-    return Released(count=count)
-
-
-def _first_not_held(tx: Write, row: SubnetRow, values: Sequence[int]) -> AllotmentError:
-    tx.conn.rollback()
-    with_holder = set()
-    for start in range(0, len(values), _CHUNK):
-        some = values[start : start + _CHUNK]
-        with_holder.update(allocations.addresses_within(tx, row.id, Extent(some[0], some[-1])))
-    missing = next((value for value in values if value not in with_holder), values[0])
-    return _not_held(row, Address.of(row.family, missing))
+    return Released(count=len(values))
 
 
 def _locked(tx: Write, subnet_id: UUID) -> SubnetRow:
@@ -157,8 +160,8 @@ def release_matching(tx: Write, command: ReleaseMatching) -> Released:
 def _release_all(tx: Write, row: SubnetRow, wanted: Filter) -> int:
     count = 0
     while True:
-        page = allocations.listed(tx, wanted._replace(subnet_ids=[row.id]), None, _CHUNK)
-        values = [one.address.value for one in page.items]
+        here = wanted._replace(subnet_ids=[row.id])
+        values = [address for address, _ in allocations.lock(tx, here, _CHUNK)]
         if not values:
             return count
         count += allocations.delete_many(tx, row.id, values)

@@ -93,7 +93,7 @@ def _remove_below(tx: Write, parent_id: UUID) -> None:
             _remove_below(tx, one.holder_id)
             remove_pool(tx, one.holder_id)
         else:
-            prefix_allocations.delete_one(tx, parent_id, one.first)
+            prefix_allocations.delete_one(tx, parent_id, one.holder_id, one.first)
             prefixes.remove(tx, one.holder_id)
 
 

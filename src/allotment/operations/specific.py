@@ -14,6 +14,7 @@ from allotment.model.commands import AllocateAddress, Method
 from allotment.model.extent import Extent
 from allotment.model.prefix import Prefix
 from allotment.operations.free_space import Space, take_out
+from allotment.operations.hand import Hand
 from allotment.operations.registry import AGAIN, Outcome
 from allotment.store import allocation_pools, allocations, extents, settings
 from allotment.store.dialect import SubnetRow
@@ -45,13 +46,18 @@ def check_usable(row: SubnetRow, address: Address) -> None:
         raise InvalidValue("address", str(address), f"it is the {what} of {prefix}")
 
 
-def take(tx: Write, row: SubnetRow, address: Address) -> Outcome:
+def take(tx: Write, hand: Hand, address: Address) -> Outcome:
     """Take one address out of the free space, or find that it needs no taking (outside the pools).
 
     Returns:
         The address; an AddressTaken; or AGAIN when another transaction is at work on it.
     """
+    row = hand.row
     check_usable(row, address)
+    if hand.gave(address.value):
+        return AddressTaken(str(address), str(prefix_of(row)))
+    if hand.pull(address.value):
+        return address
     found = extents.holding(tx, row.id, address.value)
     if found is not None:
         if found.available_at > tx.now:
@@ -69,13 +75,14 @@ def take(tx: Write, row: SubnetRow, address: Address) -> Outcome:
     return AGAIN
 
 
-def take_made(tx: Write, row: SubnetRow, wish: AllocateAddress) -> Outcome:
+def take_made(tx: Write, hand: Hand, wish: AllocateAddress) -> Outcome:
     """Take the address that the wish's interface has in this subnet (EUI-64, stable private)."""
+    row = hand.row
     prefix = prefix_of(row)
     if wish.method is Method.EUI_64:
         if wish.mac is None:
             raise InvalidValue("mac", None, "method eui-64 makes the address from it: give one")
-        return take(tx, row, interface_id.eui64(prefix, wish.mac))
+        return take(tx, hand, interface_id.eui64(prefix, wish.mac))
     interface = wish.interface or (str(wish.mac) if wish.mac else None)
     if interface is None:
         raise InvalidValue("interface", None, "method stable-private needs it, or a mac")
@@ -83,7 +90,7 @@ def take_made(tx: Write, row: SubnetRow, wish: AllocateAddress) -> Outcome:
     outcome: Outcome = None
     candidates = interface_id.stable_private_candidates(prefix, interface, str(row.id), secret)
     for candidate in islice(candidates, _STABLE_TRIES):
-        outcome = take(tx, row, candidate.address)
+        outcome = take(tx, hand, candidate.address)
         if not isinstance(outcome, AddressTaken):
             return outcome
     return outcome

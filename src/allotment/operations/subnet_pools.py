@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from msgspec import UNSET
 
 from allotment.engine.extents import subtract
-from allotment.errors import InUse, InvalidValue, Overlap
+from allotment.errors import IdentifierTaken, InUse, InvalidValue, Overlap
 from allotment.model.address import BITS
 from allotment.model.commands import CreateSubnetPool, DeleteSubnetPool, UpdateSubnetPool
 from allotment.model.extent import Extent
@@ -26,7 +26,7 @@ from allotment.operations.free_space import close_off, open_up
 from allotment.operations.names import check_name
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
-from allotment.store import directory, pages, prefixes
+from allotment.store import directory, pages, prefix_allocations, prefixes
 from allotment.store.columns import tagged
 from allotment.store.directory import POOL, SCOPE, AnyRow
 from allotment.store.prefixes import Held, held
@@ -151,7 +151,7 @@ def _add(tx: Write, place: tuple[UUID, UUID | None, UUID], wanted: Sequence[Pref
     for prefix in wanted:
         run = Extent(prefix.first, prefix.last)
         inside = prefixes.children_within(tx, above, prefix)
-        _check_adoptable(tx, prefix, inside)
+        _check_adoptable(tx, pool_id, prefix, inside)
         if parent_id is not None:
             close_off(tx, carving.space_of(parent_id, prefix.family), run)
         if inside:
@@ -161,10 +161,15 @@ def _add(tx: Write, place: tuple[UUID, UUID | None, UUID], wanted: Sequence[Pref
         open_up(tx, carving.space_of(pool_id, prefix.family), free)
 
 
-def _check_adoptable(tx: Write, prefix: Prefix, inside: Sequence[Held]) -> None:
-    for one in inside:
-        if one.kind == "allocation" and one.parent_id == one.scope_id:
-            raise Overlap(str(prefix), f"{one.kind} {one.prefix}")
+def _check_adoptable(
+    tx: Write, pool_id: UUID, prefix: Prefix, inside: Sequence[Held]
+) -> None:
+    """Refuse what cannot come into the pool whole, or with its identifier."""
+    held = [one.holder_id for one in inside if one.kind == "allocation"]
+    for identifier in prefix_allocations.identifiers(tx, held) if held else ():
+        own = prefix_allocations.identified(tx, pool_id, identifier)
+        if own is not None:
+            raise IdentifierTaken(identifier, str(own.prefix))
     pools = sorted({one.holder_id for one in inside if one.kind == "pool"})
     for other in prefixes.of_holders(tx, pools):
         if not prefix.contains(other.prefix):

@@ -97,26 +97,68 @@ def identified(
     return {(one.subnet_id, one.identifier or ""): one for one in found}
 
 
-_FREED = (
-    delete(A)
-    .where(
-        A.c.subnet_id == bindparam("of_subnet", type_=Id),
-        A.c.address == bindparam("of_address", type_=AddressValue),
+def lock(tx: Write, wanted: Filter, limit: int) -> list[tuple[int, UUID]]:
+    """(address, id) of the allocations of one subnet that are meant, in order, kept as they are.
+
+    What another transaction deletes or changes meanwhile is waited for, and is not among them.
+    """
+    query = (
+        select(A.c.address, A.c.id)
+        .where(*_conditions(wanted))
+        .order_by(A.c.address)
+        .limit(limit)
+        .with_for_update(of=A)
     )
-    .returning(A.c.id)
+    if wanted.scope_id is not None or wanted.family is not None:
+        query = query.join(N, N.c.id == A.c.subnet_id)
+    return [(row.address, row.id) for row in tx.run(query)]
+
+
+_LOCKED_ONE = (
+    select(A.c.id)
+    .where(
+        A.c.subnet_id == bindparam("subnet_id", type_=Id),
+        A.c.address == bindparam("address", type_=AddressValue),
+    )
+    .with_for_update()
 )
 
 
-def delete_one(tx: Write, subnet_id: UUID, address: int) -> UUID | None:
-    """Delete the allocation of an address; its id, or None when nobody held it."""
-    found: UUID | None = tx.run(
-        _FREED, {"of_subnet": subnet_id, "of_address": address}
-    ).scalar_one_or_none()
+def lock_one(tx: Write, subnet_id: UUID, address: int) -> UUID | None:
+    """The id of the allocation that holds an address, kept as it is until the end."""
+    params = {"subnet_id": subnet_id, "address": address}
+    found: UUID | None = tx.run(_LOCKED_ONE, params).scalar_one_or_none()
     return found
 
 
+def lock_many(tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
+    """Which of some addresses are held, kept so until the end."""
+    held: set[int] = set()
+    for start in range(0, len(addresses), 500):
+        some = addresses[start : start + 500]
+        query = (
+            select(A.c.address)
+            .where(A.c.subnet_id == subnet_id, A.c.address.in_(some))
+            .order_by(A.c.address)
+            .with_for_update()
+        )
+        held.update(tx.run(query).scalars())
+    return held
+
+
+_DELETE_ONE = delete(A).where(
+    A.c.subnet_id == bindparam("of_subnet", type_=Id),
+    A.c.address == bindparam("of_address", type_=AddressValue),
+)
+
+
+def delete_one(tx: Write, subnet_id: UUID, address: int) -> None:
+    """Delete the allocation of an address, which the caller has locked."""
+    tx.run(_DELETE_ONE, {"of_subnet": subnet_id, "of_address": address})
+
+
 def delete_many(tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
-    """Delete the allocations of addresses; how many were held."""
+    """Delete the allocations of addresses, which the caller has locked; how many there were."""
     count = 0
     for start in range(0, len(addresses), 500):
         some = addresses[start : start + 500]

@@ -154,6 +154,17 @@ def lock(tx: Write, kind: Kind, row_id: UUID, *, exclusive: bool) -> None:
         raise NotFound(kind.noun, row_id, "it was deleted meanwhile")
 
 
+def lock_to_give_back(tx: Write, pool_id: UUID) -> None:
+    """Let one transaction at a time give prefixes back to a subnet pool; takers go on."""
+    tx.run(select(P.c.id).where(P.c.id == pool_id).with_for_update(key_share=True))
+
+
+def lock_to_identify(tx: Write, subnet_ids: Sequence[UUID]) -> None:
+    """Let one transaction at a time decide, in these subnets, which of them an identifier is in."""
+    query = select(N.c.id).where(N.c.id.in_(subnet_ids)).order_by(N.c.id)
+    tx.run(query.with_for_update(key_share=True)).all()
+
+
 def enter(tx: Write, kind: Kind, values: dict[str, object]) -> None:
     """Insert a row."""
     tx.run(insert(kind.table), values)

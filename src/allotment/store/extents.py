@@ -205,25 +205,25 @@ def reshape(tx: Write, container: UUID, last: int, piece: tuple[Extent, int, int
     tx.run(_RESHAPE, params)
 
 
-_NEIGHBOURS = (
+_NEIGHBOURS = _both(
     _columns()
     .where(E.c.last >= bindparam("before", type_=AddressValue))
     .order_by(E.c.last)
     .limit(2)
-    .with_for_update(skip_locked=True)
 )
 
 
 def neighbours(
-    tx: Write, container: UUID, run: Extent
+    tx: Write, container: UUID, run: Extent, *, wait: bool
 ) -> tuple[FreeExtent | None, FreeExtent | None]:
-    """The extents that end just before and begin just after a run, as far as nobody holds them.
+    """The extents that end just before and begin just after a run, locked.
 
-    A neighbour that another transaction has locked is left alone: merging is tidiness, waiting
-    would be a lock out of order.
+    Without `wait`, a neighbour that another transaction has locked is left alone: between
+    addresses, merging is tidiness, and waiting would be a lock out of order.
     """
     before, after = None, None
-    for row in tx.run(_NEIGHBOURS, {"container": container, "before": max(run.first - 1, 0)}):
+    params = {"container": container, "before": max(run.first - 1, 0)}
+    for row in tx.run(_NEIGHBOURS[1 if wait else 0], params):
         found = FreeExtent._make(row)
         if found.last == run.first - 1:
             before = found

@@ -58,7 +58,7 @@ _ALLOCATIONS = (
 _RUN = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
     " hostname, mac, description, tags) SELECT %s, %s::bytea || int8send(n),"
-    " encode(%s::bytea || int8send(%s + n), 'hex')::uuid, %s, %s, %s, %s, %s, %s, %s, %s"
+    " encode(%s::bytea || int8send(%s + (n - %s)), 'hex')::uuid, %s, %s, %s, %s, %s, %s, %s, %s"
     " FROM generate_series(%s::int8, %s::int8) AS n"
 )
 _TAG = (
@@ -183,7 +183,8 @@ class PostgresDialect(Dialect):
                         shared[0],
                         high_bytes,
                         pack(first_id)[:8],
-                        _signed(first_id) - low,
+                        _signed(first_id),
+                        low,
                         *shared[3:],
                         low,
                         high,

@@ -5,6 +5,7 @@ Invariant: each has its entry in the forest of prefixes, under its own id.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -52,9 +53,16 @@ def identified(r: Read, pool_id: UUID, identifier: str) -> PrefixAllocation | No
     return None if row is None else _made(row)
 
 
-def delete_one(tx: Write, pool_id: UUID, first: int) -> bool:
-    """Delete the one that begins at an address; whether there was one."""
-    return tx.run(delete(H).where(H.c.pool_id == pool_id, H.c.first == first)).rowcount == 1
+def delete_one(tx: Write, pool_id: UUID, held_id: UUID, first: int) -> bool:
+    """Delete this one, if it still begins at that address; whether there was one."""
+    here = (H.c.pool_id == pool_id, H.c.first == first, H.c.id == held_id)
+    return tx.run(delete(H).where(*here)).rowcount == 1
+
+
+def identifiers(r: Read, holders: Sequence[UUID]) -> list[str]:
+    """The identifiers that some of them carry."""
+    query = select(H.c.identifier).where(H.c.id.in_(holders), H.c.identifier.is_not(None))
+    return list(r.run(query).scalars())
 
 
 def listed(r: Read, pool_id: UUID, cursor: str | None, limit: int) -> Page[PrefixAllocation]:

@@ -86,7 +86,7 @@ class SqliteDialect(Dialect):
         raw.isolation_level = None
         for pragma in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY"):
             raw.execute(f"PRAGMA {pragma}")
-        if not self.in_memory:
+        if not self.in_memory and raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             raw.execute("PRAGMA journal_mode = WAL")
 
     def exclusive(self, mode: str) -> AbstractContextManager[None]:

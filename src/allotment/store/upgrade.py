@@ -6,12 +6,13 @@ Invariant: a book is used only at the schema this version was written for.
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
-from allotment.errors import SchemaMismatch
+from allotment.errors import Busy, SchemaMismatch
 from allotment.store import settings
 from allotment.store.schema import HEAD
 
@@ -21,6 +22,43 @@ if TYPE_CHECKING:
     from allotment.store.dialect import Dialect
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('allotment upgrade'))")
+
+
+BUSY_SECONDS = 15.0
+PAUSE_SECONDS = 0.05
+
+
+def make_ready(dialect: Dialect, *, create: bool) -> None:
+    """Find the book at this version's schema, or bring it there.
+
+    A blank SQLite database becomes a book by itself, any other only with `create`. Several
+    processes may come to a new file at once: one makes the book, the others wait for it.
+
+    Raises:
+        SchemaMismatch: there is no book, or it is of another version; says what to run.
+        StoreError: the database failed.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            if create or (not dialect.concurrent and _is_blank(dialect)):
+                upgrade(dialect)
+            else:
+                check(dialect)
+            return
+        except Busy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
+
+
+def _is_blank(dialect: Dialect) -> bool:
+    try:
+        with dialect.exclusive("read"), dialect.engine.connect() as conn:
+            dialect.begin(conn, "read")
+            return not inspect(conn).get_table_names()
+    except dialect.errors as error:
+        raise dialect.typed(error, "connect") from error
 
 
 def found_version(dialect: Dialect) -> str | None:

@@ -185,7 +185,13 @@ def _coloured_table(items: Sequence[object], columns: Sequence[Column]) -> None:
             continue
         cells.append(texts)
         justify: Literal["right", "left"] = "right" if column.right else "left"
-        picture.add_column(column.heading, justify=justify, overflow="fold", no_wrap=column.whole)
+        picture.add_column(
+            column.heading,
+            justify=justify,
+            overflow="fold",
+            no_wrap=column.whole or column.right,
+            min_width=len(column.heading),
+        )
     for row in zip(*cells, strict=True):
         picture.add_row(*row)
     draw(picture)

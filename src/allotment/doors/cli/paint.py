@@ -1,6 +1,6 @@
 """Colour, where there is somebody to see it.
 
-Invariant: text stays plain with NO_COLOR, and where there is no terminal, unless FORCE_COLOR is set.
+Invariant: text stays plain with NO_COLOR, and without a terminal unless FORCE_COLOR is set.
 """
 
 from __future__ import annotations

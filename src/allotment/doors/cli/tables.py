@@ -21,7 +21,10 @@ Read = Callable[[Any], str]  # Any, here and below: a result of the type the col
 
 @dataclass(frozen=True)
 class Column:
-    """One column; a `wide` one is left out where a terminal is narrow, a `whole` one never folded."""
+    """One column; a `wide` one is left out where a terminal is narrow.
+
+    A `whole` one is never folded, nor are figures (`right`): half a number is another number.
+    """
 
     heading: str
     read: Read
@@ -168,7 +171,7 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
         Column("prefixes", _prefixes, wide=True),
         Column(
             "used",
-            lambda use: f"{bar(*used(use))} {percent(*used(use)):>6}",
+            lambda use: f"{bar(*used(use), 8)} {percent(*used(use)):>6}",
             style=_alarm,
             whole=True,
         ),

@@ -27,7 +27,15 @@ _FIELDS: dict[type[Command[Any]], tuple[str, ...]] = {  # Any: whatever the comm
     CreateProject: _NAMED,
     CreateAddressScope: _NAMED,
     CreateSubnetPool: (*_NAMED, "prefixes", "default_length", "project", "tags"),
-    CreateSubnet: (*_NAMED, "gateway", "ranges", "placement", "quarantine_seconds", "project", "tags"),
+    CreateSubnet: (
+        *_NAMED,
+        "gateway",
+        "ranges",
+        "placement",
+        "quarantine_seconds",
+        "project",
+        "tags",
+    ),
     AllocateAddress: (*_HELD, "hostname", "mac"),
     AllocatePrefix: _HELD,
 }

@@ -12,16 +12,12 @@ from allotment.model.commands import (
     AllocateAddress,
     AllocatePrefix,
     Command,
-    CreateAddressScope,
-    CreateProject,
     CreateSubnet,
     CreateSubnetPool,
 )
 from allotment.model.results import (
-    AddressScope,
     Allocation,
     PrefixAllocation,
-    Project,
     Result,
     Subnet,
     SubnetPool,
@@ -33,9 +29,6 @@ Holder = Callable[[Any], str]  # Any: an id; what the new book calls the subnet 
 def making(found: Result, holder: Holder) -> Command[Any]:  # Any: whatever it answers
     """The command that makes such a thing in another book."""
     match found:
-        case Project() | AddressScope():
-            kind = CreateProject if isinstance(found, Project) else CreateAddressScope
-            return kind(name=found.name, description=found.description)
         case SubnetPool():
             return _pool(found)
         case Subnet():

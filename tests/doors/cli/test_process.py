@@ -1,0 +1,159 @@
+"""The command line as a process of its own: streams, signals, start-up, completion."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "allotment"]
+
+
+def run(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, **settings,
+    )  # fmt: skip
+
+
+def test_a_new_file_becomes_a_book_at_the_first_command(tmp_path: Path) -> None:
+    home = {**os.environ, "XDG_DATA_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    made = run("scope", "create", "corp", "--output", "json", env=home)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert json.loads(made.stdout)["name"] == "corp"
+    assert (tmp_path / "allotment" / "book.db").exists()
+
+
+def test_answers_and_errors_have_a_stream_each(planned: Any) -> None:
+    good = run("--database", planned.url, "allocate", "web", "--output", "json")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert json.loads(good.stdout)["items"][0]["address"] == "10.0.0.2"
+    bad = run("--database", planned.url, "allocate", "nope", "--output", "json")
+    assert (bad.returncode, bad.stdout) == (3, "")
+    assert json.loads(bad.stderr)["code"] == "not-found"
+
+
+def test_the_version_needs_no_database_library_and_no_rich() -> None:
+    shown = run("--version")
+    assert shown.stdout.startswith("allotment ")
+    told = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "allotment", "--version"],
+        capture_output=True, text=True, check=True,
+    ).stderr  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in told.splitlines()}
+    assert "click" in loaded
+    assert not loaded & {"sqlalchemy", "rich", "alembic", "msgspec", "psycopg", "sqlite3"}
+
+
+def test_an_allocation_needs_neither_rich_nor_migrations(planned: Any) -> None:
+    told = subprocess.run(
+        [
+            *(sys.executable, "-X", "importtime", "-m", "allotment"),
+            *("--database", planned.url, "allocate", "web"),
+        ],
+        capture_output=True, text=True, check=True,
+    ).stderr  # fmt: skip
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in told.splitlines()}
+    assert "sqlalchemy" in loaded
+    assert not loaded & {"rich", "alembic", "psycopg"}
+
+
+def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
+    run("--database", planned.url, "allocate", "v6", "--count", "3000")
+    with subprocess.Popen(
+        [*COMMAND, "--database", planned.url, "allocation", "list", "v6", "--all"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 141
+
+
+def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
+    """A real terminal, a real question, a real Ctrl-C."""
+    run("--database", planned.url, "allocate", "web")
+    ours, theirs = pty.openpty()
+    words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        read = _read_until(ours, b"[y/N]")
+        assert b"This would remove 1 allocation, 1 subnet." in read
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    os.close(ours)
+    planned("subnet", "show", "web")
+
+
+def test_a_yes_at_the_terminal_deletes(planned: Any) -> None:
+    run("--database", planned.url, "allocate", "web")
+    ours, theirs = pty.openpty()
+    words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        _read_until(ours, b"[y/N]")
+        os.write(ours, b"y\n")
+        assert b"deleted" in _read_until(ours, b"deleted")
+        assert process.wait(60) == 0
+    os.close(ours)
+    planned("subnet", "show", "web", code=3)
+
+
+def _read_until(descriptor: int, wanted: bytes) -> bytes:
+    """What a terminal shows, up to some text."""
+    read = b""
+    deadline = time.monotonic() + 60
+    while wanted not in read:
+        assert time.monotonic() < deadline, read
+        read += os.read(descriptor, 4096)
+    return read
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_completion_script(shell: str, line: Any) -> None:
+    script = line("completion", shell)
+    assert "_ALLOTMENT_COMPLETE" in script
+    assert "allotment" in script
+
+
+def complete(url: str, *words: str) -> set[str]:
+    asked = {
+        **os.environ,
+        "_ALLOTMENT_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["allotment", *words]),
+        "COMP_CWORD": str(len(words)),
+        "ALLOTMENT_DATABASE": url,
+    }
+    answered = run(env=asked)
+    assert answered.stderr == ""
+    return {line.partition(",")[2] for line in answered.stdout.splitlines()}
+
+
+def test_a_shell_completes_commands_and_the_names_in_the_book(planned: Any) -> None:
+    assert complete(planned.url, "allo") == {"allocate", "allocation"}
+    assert complete(planned.url, "allocate", "we") == {"web"}
+    assert complete(planned.url, "subnet", "show", "2001") == {"2001:db8::/64"}
+    assert complete(planned.url, "usage", "co") == {"corp", "corp-v4"}
+    assert complete(planned.url, "allocate", "web", "--owner", "p") == {"payments"}
+
+
+def test_completing_makes_no_book_and_hides_every_error(tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    assert complete(f"sqlite:///{path}", "allocate", "") == set()
+    assert not path.exists()
+    assert complete("postgresql://127.0.0.1:1/none", "allocate", "") == set()
