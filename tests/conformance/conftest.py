@@ -70,7 +70,9 @@ class Wire:
             .update_query_dict({"sslmode": "disable", "gssencmode": "disable"})
             .render_as_string(hide_password=False)
         )
-        threading.Thread(target=self._welcome, daemon=True).start()
+        self._strands: list[_Strand] = []
+        self._host = threading.Thread(target=self._welcome, daemon=True)
+        self._host.start()
 
     def cut(self, *plans: Cut) -> None:
         """Cut the next COMMITs so."""
@@ -82,10 +84,13 @@ class Wire:
             far.sendall(rest)
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Take no more connections, and let go of those there are."""
+        with contextlib.suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._host.join()
+        for strand in self._strands:
+            strand.close()
         self._door.close()
-        for far, _ in self._arrived:
-            far.close()
 
     def _welcome(self) -> None:
         while True:
@@ -93,7 +98,7 @@ class Wire:
                 near, _ = self._door.accept()
             except OSError:
                 return
-            _Strand(self, near, self._reach()).run()
+            self._strands.append(_Strand(self, near, self._reach()))
 
     def _reach(self) -> socket.socket:
         host, port = self._server
@@ -116,10 +121,21 @@ class _Strand:
     def __init__(self, wire: Wire, near: socket.socket, far: socket.socket) -> None:
         self.wire, self.near, self.far = wire, near, far
         self.deaf = False
+        self.threads = [
+            threading.Thread(target=self._until_cut, args=(step,), daemon=True)
+            for step in (self._to_server, self._to_client)
+        ]
+        for thread in self.threads:
+            thread.start()
 
-    def run(self) -> None:
-        for step in (self._to_server, self._to_client):
-            threading.Thread(target=self._until_cut, args=(step,), daemon=True).start()
+    def close(self) -> None:
+        for end in (self.near, self.far):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        self.near.close()
+        self.far.close()
 
     def _until_cut(self, step: Callable[[], bool]) -> None:
         with contextlib.suppress(OSError):

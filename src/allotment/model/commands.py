@@ -45,7 +45,7 @@ from allotment.model.results import (
 )
 from allotment.model.results import Result as Result
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 Length = Annotated[int, Bounds(0, 128)]
 Count = Annotated[int, Bounds(1, 10_000_000)]
 QuarantineSeconds = Annotated[int, Bounds(0, 31_536_000)]

@@ -36,7 +36,7 @@ from allotment.model.results import (
     Utilisation,
 )
 
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 PageSize = Annotated[int, Bounds(1, PAGE_SIZE_MAX)]
 Length = Annotated[int, Bounds(0, 128)]
 

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from allotment.doors.cli.app import root
 
 COMMAND = [sys.executable, "-m", "allotment"]
 
@@ -67,7 +70,7 @@ def test_an_allocation_needs_neither_rich_nor_migrations(planned: Any) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
-    run("--database", planned.url, "allocate", "v6", "--count", "3000")
+    planned("allocate", "v6", "--count", "3000")
     with subprocess.Popen(
         [*COMMAND, "--database", planned.url, "allocation", "list", "v6", "--all"],
         stdout=subprocess.PIPE,
@@ -83,7 +86,7 @@ def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
 
 def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
     """A real terminal, a real question, a real Ctrl-C."""
-    run("--database", planned.url, "allocate", "web")
+    planned("allocate", "web")
     ours, theirs = pty.openpty()
     words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
     with subprocess.Popen(
@@ -99,7 +102,7 @@ def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
 
 
 def test_a_yes_at_the_terminal_deletes(planned: Any) -> None:
-    run("--database", planned.url, "allocate", "web")
+    planned("allocate", "web")
     ours, theirs = pty.openpty()
     words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
     with subprocess.Popen(
@@ -132,16 +135,16 @@ def test_each_shell_gets_its_completion_script(shell: str, line: Any) -> None:
 
 
 def complete(url: str, *words: str) -> set[str]:
+    """What bash would be told to complete the last word with."""
     asked = {
-        **os.environ,
         "_ALLOTMENT_COMPLETE": "bash_complete",
         "COMP_WORDS": " ".join(["allotment", *words]),
         "COMP_CWORD": str(len(words)),
         "ALLOTMENT_DATABASE": url,
     }
-    answered = run(env=asked)
+    answered = CliRunner().invoke(root, [], prog_name="allotment", env=asked)
     assert answered.stderr == ""
-    return {line.partition(",")[2] for line in answered.stdout.splitlines()}
+    return {line.partition(",")[2] for line in answered.stdout.splitlines() if line}
 
 
 def test_a_shell_completes_commands_and_the_names_in_the_book(planned: Any) -> None:

@@ -61,7 +61,8 @@ def shown(name: str, value: object) -> str:
 def counted(count: int, nouns: str) -> str:
     """So many of something: `1 subnet`, `2 subnets`, `1 address`."""
     if count == 1:
-        nouns = nouns.removesuffix("es") if nouns.endswith("sses") else nouns.removesuffix("s")
+        long = nouns.endswith(("sses", "xes"))
+        nouns = nouns.removesuffix("es") if long else nouns.removesuffix("s")
     return f"{count:,} {nouns}"
 
 
