@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
@@ -220,6 +221,7 @@ class Bench:
     figures: list[Figure] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)  # Any: whatever JSON holds
     _began: float = field(default_factory=time.monotonic)
+    _load: float = field(default_factory=lambda: round(os.getloadavg()[0], 2))
 
     def add(self, figure: Figure) -> None:
         """Keep a figure and print it."""
@@ -259,6 +261,7 @@ class Bench:
                 key: value for key, value in sorted(vars(self.options).items()) if key != "json"
             },
             "seconds": seconds,
+            "load_before": self._load,
             "surroundings": surroundings(ROOT, ground.directory) | ground.facts(),
             "figures": [figure.told() for figure in self.figures],
             "notes": self.notes,

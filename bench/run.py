@@ -139,7 +139,7 @@ def _where(record: Record) -> str:
         f"commit `{place['commit']}`{changed}, {place['at']}, {record['seconds']:.0f} s",
         f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB",
         f"a page synced in {machine['fdatasync_ms']} ms",
-        f"load {machine['load_average'][0]} at the end",
+        f"load {record['load_before']} before and {machine['load_average'][0]} after",
         f"Python {place['python']}",
     ]
     if "postgresql" in place:

@@ -78,6 +78,10 @@ class Wire:
         """Cut the next COMMITs so."""
         self._plans += plans
 
+    def heal(self) -> None:
+        """Cut no more."""
+        self._plans.clear()
+
     def let_go(self) -> None:
         """Let the COMMITs that were kept back reach the server."""
         for far, rest in self._arrived:
@@ -154,7 +158,7 @@ class _Strand:
         if plan == "late":
             self.wire._arrived.append((self.far, seen))
             return False
-        self.deaf = plan == "after"
+        self.deaf = self.deaf or plan == "after"
         self.far.sendall(seen)
         return True
 

@@ -5,13 +5,15 @@ Invariant: what is here once failed; a name is the claim that was broken.
 
 from __future__ import annotations
 
-import multiprocessing
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import PIPE
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -535,21 +537,34 @@ def _close(url: str, server: PostgresServer) -> None:
 # --- the beginning of a book
 
 
-def _open_first(url: str, number: int, gate: Any) -> None:  # Any: a barrier between processes
-    gate.wait()
-    with open_book(url) as desk:
-        desk.do(CreateProject(name=f"project {number}"), ME)
+OPENER = """
+import sys
+from allotment import local_owner, open_book
+from allotment.model.commands import CreateProject
+print("ready", flush=True)
+sys.stdin.read()
+with open_book(sys.argv[1]) as desk:
+    desk.do(CreateProject(name=sys.argv[2]), local_owner())
+"""
 
 
 def test_a_new_file_serves_all_who_open_it_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/book.db"
-    starting = multiprocessing.get_context("spawn")
-    gate = starting.Barrier(12)
-    openers = [starting.Process(target=_open_first, args=(url, n, gate)) for n in range(12)]
+    names = [f"project {number}" for number in range(10, 22)]
+    openers = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, url, name], stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
+        for name in names
+    ]
     for opener in openers:
-        opener.start()
+        assert opener.stdout is not None
+        opener.stdout.readline()
     for opener in openers:
-        opener.join()
-    assert [opener.exitcode for opener in openers] == [0] * 12
-    with open_book(url) as desk:
-        assert len(desk.ask(ListProjects(), ME).items) == 12
+        assert opener.stdin is not None
+        opener.stdin.close()
+        opener.stdin = None
+    said = [opener.communicate()[1].decode() for opener in openers]
+    assert [opener.returncode for opener in openers] == [0] * len(names), said
+    with open_book(url) as book:
+        assert [one.name for one in book.ask(ListProjects(), ME).items] == names

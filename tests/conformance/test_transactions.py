@@ -25,6 +25,7 @@ from allotment.errors import (
     ConstraintFailed,
     Deadlock,
     IdempotencyMismatch,
+    IdentifierTaken,
     InUse,
     InvalidValue,
     NotFound,
@@ -179,7 +180,7 @@ REFUSED: list[tuple[Command[Any], type[AllotmentError]]] = [
     (AllocateAddress(subnet="n", address=address(5)), AddressTaken),
     (AllocateAddress(subnet="n", owner="nobody"), NotFound),
     (AllocateAddress(subnet="n", address=address(255)), InvalidValue),
-    (AllocateAddress(subnet="n", address=address(9), identifier="five"), InvalidValue),
+    (AllocateAddress(subnet="n", address=address(9), identifier="five"), IdentifierTaken),
     (AllocateAddresses(subnet="n", count=1000), PoolExhausted),
     (AllocateAddresses(subnet="n", count=9, first=address(1)), AddressTaken),
     (AllocateAddresses(subnet="n", count=260, contiguous=True), PoolExhausted),
@@ -477,22 +478,22 @@ def test_a_name_that_another_takes_meanwhile_already_exists(
 
 
 @pytest.mark.parametrize(
-    "command",
+    ("command", "other"),
     [
-        CreateSubnet(prefix=Prefix("10.5.0.0/24")),
-        CreateSubnetPool(name="x", prefixes=(Prefix("10.5.0.0/16"),)),
+        (CreateSubnet(prefix=Prefix("10.32.0.0/24")), Prefix("10.32.0.0/25")),
+        (CreateSubnet(prefix=Prefix("10.32.0.0/24")), Prefix("10.32.0.0/16")),
+        (CreateSubnetPool(name="x", prefixes=(Prefix("10.32.0.0/16"),)), Prefix("10.32.0.0/12")),
     ],
 )
 def test_a_prefix_that_another_takes_meanwhile_overlaps(
-    small: LocalDesk, postgres_url: str, me: Actor, command: Command[Any]
+    small: LocalDesk, postgres_url: str, me: Actor, command: Command[Any], other: Prefix
 ) -> None:
-    first = Prefix("10.5.0.0/25").first
     statement = (
         "INSERT INTO prefix (holder_id, first, last, length, family, scope_id, parent_id, kind)"
-        " SELECT gen_random_uuid(), %s, %s, 25, 4, id, id, 'subnet' FROM address_scope"
+        " SELECT gen_random_uuid(), %s, %s, %s, 4, id, id, 'subnet' FROM address_scope"
     )
-    rows = first.to_bytes(16, "big"), (first + 127).to_bytes(16, "big")
-    with uncommitted(postgres_url, statement, *rows):
+    ends = other.first.to_bytes(16, "big"), other.last.to_bytes(16, "big")
+    with uncommitted(postgres_url, statement, *ends, other.length):
         caller = Caller(small, command, me)
         waiting(postgres_url)
     assert isinstance(caller.result(), Overlap), caller.outcome
@@ -767,13 +768,14 @@ def test_a_commit_that_comes_late_is_waited_for_and_never_done_twice(
 def test_an_unknown_commit_is_not_made_known_by_guessing(
     wire: Any, wired: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With no time left a keyed command too ends in CommitUnknown; asking later resolves it."""
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.0)
+    """A keyed command too ends so when its time is over; asking again later resolves it."""
+    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.3)
     keyed = AllocateAddress(subnet="n", idempotency_key="k")
-    wire.cut("after")
+    wire.cut(*["before"] * 1000)
     with pytest.raises(CommitUnknown):
         wired.do(keyed, me)
-    monkeypatch.undo()
+    wire.heal()
+    assert 1 < wire.cuts < 100
     wired.do(keyed, me)
     assert effects(wired, me) == 1
 

@@ -119,7 +119,7 @@ def permits_come_from_authorize(code: Modules) -> Iterator[str]:
                     yield f"{path}:{node.lineno} imports the seal"
                 case ast.Attribute(attr="_SEAL"):
                     yield f"{path}:{node.lineno} takes the seal"
-                case ast.Attribute(attr="request" | "actor", ctx=ast.Store()) if (
+                case ast.Attribute(attr="request" | "actor" | "permit", ctx=ast.Store()) if (
                     path != "engine/access.py"
                 ):
                     yield f"{path}:{node.lineno} rewrites a permit"
@@ -186,6 +186,19 @@ def _wanting(code: Modules) -> Iterator[tuple[tuple[str, str], list[int]]]:
             places = [place for place, one in enumerate(names) if "Permit" in _said(one.annotation)]
             if places:
                 yield (path, function.name), places
+        for kind, fields in _keepers(tree).items():
+            yield (path, kind), sorted(fields.values())
+
+
+def _keepers(tree: ast.Module) -> dict[str, dict[str, int]]:
+    """The classes of a module that keep a permit, each with the fields that do, by place."""
+    kept: dict[str, dict[str, int]] = {}
+    for kind in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        fields = [one for one in kind.body if isinstance(one, ast.AnnAssign)]
+        for place, field in enumerate(fields):
+            if isinstance(field.target, ast.Name) and "Permit" in _said(field.annotation):
+                kept.setdefault(kind.name, {})[field.target.id] = place
+    return kept
 
 
 def _places_of(
@@ -258,6 +271,8 @@ def _is_permit(value: ast.expr, known: set[str], tree: ast.Module) -> bool:
     match value:
         case ast.Name(name):
             return name in known
+        case ast.Attribute(ast.Name(), name):  # of what was made with one: see _keepers
+            return any(name in fields for fields in _keepers(tree).values())
         case ast.Subscript(inner):
             return _is_permit(inner, known, tree)
         case ast.Tuple([]):
@@ -374,6 +389,7 @@ def test_the_code_keeps(rule: Rule) -> None:
     assert not broken, "\n".join(broken)
 
 
+KEEPS = "class Job(NamedTuple):\n    permit: Permit[C]\n    deadline: float\n"
 TAKES = "def serve(tx, permit: Permit[C]): ...\n"
 BAD: list[tuple[Rule, str, str]] = [
     (permits_come_from_authorize, "desk.py", "Permit(seal, actor, command)"),
@@ -403,6 +419,8 @@ BAD: list[tuple[Rule, str, str]] = [
         "desk.py",
         TAKES + "def do(p: Permit[C]):\n    for c in p.request.commands:\n        serve(tx, c)",
     ),
+    (what_takes_a_permit_is_given_one, "desk.py", KEEPS + "def do(c): return Job(c, 1)"),
+    (what_takes_a_permit_is_given_one, "desk.py", TAKES + KEEPS + "def do(j): serve(tx, j.wish)"),
     (transactions_begin_at_the_desk_only, "bootstrap.py", "with store.writing() as tx: ..."),
     (transactions_begin_at_the_desk_only, "doors/cli/app.py", "desk.store.reading()"),
     (transactions_begin_at_the_desk_only, "desk.py", "self.store.dialect.engine.connect()"),
@@ -445,6 +463,11 @@ GOOD: list[tuple[Rule, str, str]] = [
         TAKES + "def do(ps: Sequence[Permit[C]]): return [serve(tx, p) for p in ps]",
     ),
     (what_takes_a_permit_is_given_one, "desk.py", TAKES + "def do(c): other.serve(tx, c)"),
+    (
+        what_takes_a_permit_is_given_one,
+        "desk.py",
+        TAKES + KEEPS + "def do(c):\n    job = Job(authorize(a, c), 1)\n    serve(tx, job.permit)",
+    ),
     (transactions_begin_at_the_desk_only, "desk.py", "with self.store.writing() as tx: ..."),
     (
         desks_ask_before_they_act,

@@ -88,6 +88,15 @@ def test_intersect_is_set_intersection(a: list[Extent], b: list[Extent]) -> None
     assert is_canonical(found)
 
 
+def test_every_pair_of_small_sets_subtracts_and_intersects() -> None:
+    every = [{value for value in range(6) if mask >> value & 1} for mask in range(64)]
+    for a in every:
+        for b in every:
+            one, other = [[Extent(value, value) for value in values] for values in (a, b)]
+            assert addresses(subtract(one, other)) == sorted(a - b)
+            assert addresses(intersect(one, other)) == sorted(a & b)
+
+
 @given(lists, lists)
 def test_what_is_left_and_what_is_common_are_the_whole(a: list[Extent], b: list[Extent]) -> None:
     assert size(subtract(a, b)) + size(intersect(a, b)) == size(canonical(a))

@@ -127,6 +127,12 @@ def test_candidates_go_on_with_the_next_counter() -> None:
     assert len({candidate.address for candidate in candidates}) == 4
 
 
+def test_the_counter_begins_at_zero() -> None:
+    begin = next(stable_private_candidates(SUBNET, "eth0", "", SECRET))
+    assert begin == (stable_private(SUBNET, "eth0", "", SECRET, 0), 0)
+    assert stable_private(SUBNET, "eth0", "", SECRET) == begin.address
+
+
 RESERVED = [
     0,
     0x02005EFFFE000000,
@@ -161,6 +167,7 @@ def test_a_reserved_identifier_is_passed_over(
     monkeypatch.setattr(interface_id, "_random_interface_id", unlucky)
     candidates = list(islice(stable_private_candidates(SUBNET, "eth0", "", SECRET), 2))
     assert candidates == [(Address("2001:db8:1:2::1002"), 2), (Address("2001:db8:1:2::1004"), 4)]
+    assert stable_private(SUBNET, "eth0", "", SECRET) == Address("2001:db8:1:2::1002")
     assert stable_private(SUBNET, "eth0", "", SECRET, 1) == Address("2001:db8:1:2::1002")
 
 

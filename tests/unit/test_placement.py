@@ -195,5 +195,5 @@ def test_a_huge_run_costs_no_more() -> None:
 
 
 def test_a_negative_count_is_a_broken_invariant() -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="never negative"):
         take_run([Extent(1, 2)], -1)

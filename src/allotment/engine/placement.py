@@ -41,7 +41,7 @@ def carve_smallest(extent: Extent, length: int, bits: int) -> int:
     """
     fitting = [block for block in blocks(extent, bits) if block[1] <= length]
     assert fitting, "no aligned block of that length fits"
-    return max(fitting, key=lambda block: (block[1], -block[0]))[0]
+    return max(fitting, key=lambda block: block[1])[0]  # blocks come in order: the lowest wins
 
 
 def carve_largest(extent: Extent, length: int, bits: int) -> int:

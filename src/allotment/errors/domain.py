@@ -8,6 +8,14 @@ from __future__ import annotations
 from allotment.errors.root import AllotmentError
 
 
+def _shown(value: object) -> str:
+    """A value as a message may hold it: short, and never a number too long to write."""
+    if isinstance(value, int) and abs(value) >> 256:
+        return "(a number of more than 256 bits)"
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 80 else shown[:77] + "..."
+
+
 class InvalidValue(AllotmentError):
     """A value breaks a rule; the message names the field, the value and the rule."""
 
@@ -15,9 +23,7 @@ class InvalidValue(AllotmentError):
     kind = "invalid"
 
     def __init__(self, field: str, value: object, rule: str, code: str = "invalid-value") -> None:
-        shown = repr(value) if isinstance(value, str) else str(value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
+        shown = _shown(value)
         super().__init__(
             f"{field} {shown} is not valid: {rule}", field=field, value=shown, rule=rule, why=code
         )

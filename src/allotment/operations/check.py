@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from allotment.engine import audit as rules
-from allotment.engine.extents import subtract
 from allotment.engine.pools import usable
 from allotment.model.address import BITS
 from allotment.model.commands import RepairBook
@@ -17,20 +16,14 @@ from allotment.model.extent import Extent
 from allotment.model.prefix import Prefix
 from allotment.model.queries import CheckBook
 from allotment.model.results import CheckReport, Fault
-from allotment.operations import carving
-from allotment.operations.free_space import Space, open_up
 from allotment.operations.registry import answers, handles
-from allotment.operations.releases import runs_of
+from allotment.operations.repair import rebuild
 from allotment.store import (
-    allocation_pools,
-    allocations,
     audit,
     census,
-    directory,
-    extents,
     prefixes,
 )
-from allotment.store.directory import POOL, SUBNET, AnyRow
+from allotment.store.directory import AnyRow
 from allotment.store.session import Read, Write
 
 FAULTS_MAX = 1000
@@ -47,7 +40,7 @@ def repair_book(tx: Write, _command: RepairBook) -> CheckReport:
     """Rebuild the free extents of the containers whose extents are wrong; then check again."""
     wrong = {(fault.kind, fault.id) for fault in _faults(tx) if fault.repairable}
     for kind, name in sorted(wrong):
-        _rebuild(tx, kind, UUID(name))
+        rebuild(tx, kind, UUID(name))
     return _report(tx, repaired=len(wrong))
 
 
@@ -73,6 +66,10 @@ def _report(r: Read, repaired: int = 0) -> CheckReport:
 def _faults(r: Read) -> Iterator[Fault]:
     yield from _subnet_faults(r)
     yield from _pool_faults(r)
+    yield from _forest_faults(r)
+    for subnet_id in dict.fromkeys(audit.tags_that_differ(r)):
+        detail = "its allocations are found by other tags than they have"
+        yield Fault(rule="S10", kind="tags", id=str(subnet_id), detail=detail, repairable=True)
     for one, other in audit.leaf_overlaps(r):
         detail = f"{one.kind} {one.prefix} overlaps {other.kind} {other.prefix}"
         yield Fault(
@@ -118,6 +115,20 @@ def _subnet_faults(r: Read) -> Iterator[Fault]:
             )
 
 
+def _forest_faults(r: Read) -> Iterator[Fault]:
+    """Entries of the forest and the things they stand for, each with the other."""
+    for one in audit.entries_without_holder(r):
+        detail = f"{one.prefix} is entered as of a {one.kind} that does not exist"
+        yield _lost(one.kind, one.holder_id, detail)
+    for _, held_id in audit.held_without_entry(r):
+        detail = "a prefix allocation without its entry among the prefixes: it could be held twice"
+        yield _lost("allocation", held_id, detail)
+
+
+def _lost(kind: str, row_id: UUID, detail: str) -> Fault:
+    return Fault(rule="S5", kind=kind, id=str(row_id), detail=detail, repairable=False)
+
+
 def _forest_findings(
     row: AnyRow, prefix: Prefix, entries: list[prefixes.Held]
 ) -> Iterator[rules.Finding]:
@@ -142,25 +153,9 @@ def _pool_faults(r: Read) -> Iterator[Fault]:
         yield from _told("pool", row.id, told, findings)
         fits = ((Extent(one[1], one[2]), one[4]) for one in found)
         yield from _told("pool", row.id, told, rules.audit_fits(fits, BITS[row.family]))
+        if not mine:
+            yield _lost("pool", row.id, f"{told}: it has no prefixes")
         for one in mine:
             if one.parent_id != (row.parent_id or row.scope_id) or one.family != row.family:
                 detail = f"{told}: its prefix {one.prefix} hangs from another pool than it says"
                 yield Fault(rule="S5", kind="pool", id=str(row.id), detail=detail, repairable=False)
-
-
-def _rebuild(tx: Write, kind: str, container: UUID) -> None:
-    """Make a container's free extents anew from what is held."""
-    if kind == "orphan":
-        extents.delete_all(tx, container)
-        return
-    directory.lock(tx, SUBNET if kind == "subnet" else POOL, container, exclusive=True)
-    extents.delete_all(tx, container)
-    if kind == "subnet":
-        for pool in allocation_pools.of_subnets(tx, [container])[container]:
-            held = runs_of(allocations.addresses_within(tx, container, pool))
-            open_up(tx, Space(container), subtract((pool,), held))
-        return
-    below = [one.extent for one in prefixes.children(tx, container)]
-    for one in prefixes.of_holders(tx, [container]):
-        space = carving.space_of(container, one.family)
-        open_up(tx, space, subtract((one.extent,), below))

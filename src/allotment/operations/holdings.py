@@ -34,11 +34,17 @@ def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
     found = _held(tx, subnet.id, command.address)
     if wanted not in (None, holder):
         raise StaleAllocation(str(command.address), str(wanted))
+    if isinstance(command.identifier, str):
+        _check_identifier(tx, found, command.identifier)
+    allocations.change(tx, subnet.id, command.address.value, _changes(tx, command))
+    return _held(tx, subnet.id, command.address)
+
+
+def _changes(tx: Write, command: UpdateAllocation) -> dict[str, object]:
+    """The columns that the command sets, as they are stored."""
     changes = changes_of(command, "identifier")
     if command.tags is not UNSET:
         changes["tags"] = tuple(sorted(set(command.tags)))
-    if isinstance(command.identifier, str):
-        _check_identifier(tx, found, command.identifier)
     if command.status is not UNSET:
         changes["status"] = command.status.value
     if command.owner is not UNSET:
@@ -49,8 +55,7 @@ def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
         changes["mac"] = str(command.mac) if command.mac else None
     if command.description is not UNSET:
         changes["description"] = command.description or None
-    allocations.change(tx, subnet.id, command.address.value, changes)
-    return _held(tx, subnet.id, command.address)
+    return changes
 
 
 def _check_identifier(tx: Write, found: Allocation, identifier: str) -> None:

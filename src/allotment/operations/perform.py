@@ -105,7 +105,9 @@ def _replayed(tx: Write, permits: Sequence[AnyPermit]) -> dict[int, Outcome]:
     }
     if not keyed:
         return {}
-    known = journal.stored(tx, sorted(set(keyed.values())))
+    wanted = sorted(set(keyed.values()))
+    tx.dialect.lock_keys(tx, wanted)
+    known = journal.stored(tx, wanted)
     outcomes: dict[int, Outcome] = {}
     for place, key in keyed.items():
         before = known.get(key)

@@ -18,7 +18,7 @@ from allotment.operations.hand import Hand
 from allotment.operations.registry import AGAIN, Outcome
 from allotment.store import allocation_pools, allocations, extents, settings
 from allotment.store.dialect import SubnetRow
-from allotment.store.session import NeedsPatience, Write
+from allotment.store.session import Write
 
 _STABLE_TRIES = 8
 
@@ -58,6 +58,10 @@ def take(tx: Write, hand: Hand, address: Address) -> Outcome:
         return AddressTaken(str(address), str(prefix_of(row)))
     if hand.pull(address.value):
         return address
+    return _take_from_book(tx, row, address)
+
+
+def _take_from_book(tx: Write, row: SubnetRow, address: Address) -> Outcome:
     found = extents.holding(tx, row.id, address.value)
     if found is not None:
         if found.available_at > tx.now:
@@ -70,8 +74,6 @@ def take(tx: Write, hand: Hand, address: Address) -> Outcome:
         return address
     if not tx.dialect.concurrent:
         raise Bug(f"{address} is neither free nor held: run 'allotment check'")
-    if tx.patient:
-        raise NeedsPatience
     return AGAIN
 
 

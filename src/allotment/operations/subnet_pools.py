@@ -161,9 +161,7 @@ def _add(tx: Write, place: tuple[UUID, UUID | None, UUID], wanted: Sequence[Pref
         open_up(tx, carving.space_of(pool_id, prefix.family), free)
 
 
-def _check_adoptable(
-    tx: Write, pool_id: UUID, prefix: Prefix, inside: Sequence[Held]
-) -> None:
+def _check_adoptable(tx: Write, pool_id: UUID, prefix: Prefix, inside: Sequence[Held]) -> None:
     """Refuse what cannot come into the pool whole, or with its identifier."""
     held = [one.holder_id for one in inside if one.kind == "allocation"]
     for identifier in prefix_allocations.identifiers(tx, held) if held else ():

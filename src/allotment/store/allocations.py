@@ -186,6 +186,19 @@ def change(tx: Write, subnet_id: UUID, address: int, changes: dict[str, object])
             tx.run(insert(T), rows)
 
 
+def enter_tags_anew(tx: Write, subnet_id: UUID) -> None:
+    """Make the tags that a subnet's allocations are found by the ones they have."""
+    tx.run(delete(T).where(T.c.subnet_id == subnet_id))
+    query = select(A.c.address, A.c.tags).where(A.c.subnet_id == subnet_id, A.c.tags.is_not(None))
+    rows = [
+        {"tag": tag, "subnet_id": subnet_id, "address": address}
+        for address, tags in tx.run(query).tuples()
+        for tag in tags
+    ]
+    if rows:
+        tx.run(insert(T), rows)
+
+
 def count(r: Read, subnet_ids: Sequence[UUID]) -> int:
     """How many addresses are held in some subnets."""
     query = select(func.count()).select_from(A).where(A.c.subnet_id.in_(subnet_ids))

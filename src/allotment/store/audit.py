@@ -21,8 +21,9 @@ from allotment.store.session import Read
 
 N, P, X = schema.subnet, schema.subnet_pool, schema.prefix
 A, R, E = schema.allocation, schema.allocation_pool, schema.free_extent
+H, T = schema.prefix_allocation, schema.allocation_tag
 
-T = TypeVar("T")
+Row = TypeVar("Row")
 
 
 def _stream(r: Read, query: Select[Any]) -> Iterator[Any]:  # Any: rows of the tables
@@ -39,7 +40,7 @@ def pools(r: Read) -> Iterator[AnyRow]:
     return _stream(r, select(P).order_by(P.c.id))
 
 
-class ByContainer(Generic[T]):
+class ByContainer(Generic[Row]):
     """Rows grouped by container, followed in step with the containers."""
 
     def __init__(self, rows: Iterator[Any]) -> None:  # Any: rows led by the container's id
@@ -120,3 +121,51 @@ def leaf_overlaps(r: Read) -> Iterator[tuple[Held, Held]]:
 def extents_of(rows: Sequence[Any]) -> list[Extent]:  # Any: rows (container, first, last, ...)
     """The runs of some rows."""
     return [Extent(row[1], row[2]) for row in rows]
+
+
+_HOLDERS = {"subnet": N, "pool": P, "allocation": H}
+
+
+def entries_without_holder(r: Read) -> Iterator[Held]:
+    """Entries of the forest that no thing of their kind has."""
+    for kind, table in _HOLDERS.items():
+        found = select(table.c.id).where(table.c.id == X.c.holder_id).exists()
+        for row in _stream(r, select(*COLUMNS).where(X.c.kind == kind, ~found)):
+            yield Held._make(row)
+
+
+def held_without_entry(r: Read) -> Iterator[tuple[UUID, UUID]]:
+    """(pool, id) of prefix allocations that the forest does not have, or has elsewhere."""
+    entry = select(X.c.holder_id).where(
+        X.c.holder_id == H.c.id,
+        X.c.parent_id == H.c.pool_id,
+        X.c.family == H.c.family,
+        X.c.first == H.c.first,
+        X.c.length == H.c.length,
+    )
+    for row in _stream(r, select(H.c.pool_id, H.c.id).where(~entry.exists())):
+        yield row[0], row[1]
+
+
+def tags_that_differ(r: Read) -> Iterator[UUID]:
+    """The subnet of each allocation whose tags are not the ones it is found by."""
+    said = select(A.c.subnet_id, A.c.address, A.c.tags).where(A.c.tags.is_not(None))
+    said_rows = _stream(r, said.order_by(A.c.subnet_id, A.c.address))
+    found = select(T.c.subnet_id, T.c.address, T.c.tag)
+    found_rows = groupby(
+        _stream(r, found.order_by(T.c.subnet_id, T.c.address, T.c.tag)), itemgetter(0, 1)
+    )
+    listed = next(found_rows, None)
+    for subnet_id, address, tags in said_rows:
+        while listed is not None and listed[0] < (subnet_id, address):
+            yield listed[0][0]
+            listed = next(found_rows, None)
+        here = ()
+        if listed is not None and listed[0] == (subnet_id, address):
+            here = tuple(sorted(row[2] for row in listed[1]))
+            listed = next(found_rows, None)
+        if here != tuple(sorted(tags)):
+            yield subnet_id
+    while listed is not None:
+        yield listed[0][0]
+        listed = next(found_rows, None)

@@ -78,6 +78,14 @@ class Dialect(ABC):
     concurrent: bool
     """Whether several transactions may write at once, so that locked rows are met."""
 
+    def drop_connections(self) -> None:
+        """Give up every connection: the next one is made anew."""
+        self.engine.dispose()
+
+    def discard(self, conn: Connection) -> None:
+        """Give up one connection."""
+        conn.invalidate()
+
     @abstractmethod
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """What this process must hold before it opens a transaction of that mode."""
@@ -107,6 +115,10 @@ class Dialect(ABC):
     @abstractmethod
     def native_schema(self) -> Sequence[str]:
         """The guards and functions that SQLAlchemy's tables cannot say."""
+
+    @abstractmethod
+    def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
+        """Wait until no other transaction is at work under these (actor, idempotency key)."""
 
     @abstractmethod
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:

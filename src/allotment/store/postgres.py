@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -38,11 +39,13 @@ SETTINGS = (
 CONNECTIONS = 16
 CONNECTIONS_MORE = 16
 CONNECTION_WAIT_SECONDS = 10.0
+CONNECT_SECONDS = 10
 
 _SUBNETS = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
     " WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 )
+_LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest(%b::int8[]) AS n"
 _TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
 
 _ALLOCATION = (
@@ -86,7 +89,7 @@ class PostgresDialect(Dialect):
     def __init__(self, url: str) -> None:
         place = make_url(url).set(drivername="postgresql+psycopg")
         self.shown = place.set(drivername="postgresql").render_as_string(hide_password=True)
-        query = dict(place.query)
+        query = {"connect_timeout": str(CONNECT_SECONDS), **place.query}
         given = query.pop("options", "")
         place = place.set(query={**query, "options": f"{SETTINGS} {given}".strip()})
         self.engine = create_engine(
@@ -131,6 +134,12 @@ class PostgresDialect(Dialect):
     def native_schema(self) -> Sequence[str]:
         """Exclusion constraints, functions and views."""
         return NATIVE_SCHEMA
+
+    def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
+        """By advisory locks of the transaction, in order: held until it has committed or died."""
+        numbers = sorted(_signed(int.from_bytes(_digest(key), "big")) for key in keys)
+        with _raw(tx.conn).pipeline():
+            _raw(tx.conn).execute(_LOCK_KEYS, (numbers,))
 
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """Lock, look and take in one round trip."""
@@ -208,6 +217,11 @@ def _send(raw: psycopg.Connection[Any], statements: Iterable[tuple[str, Any]]) -
 
 def _extents(found: psycopg.Cursor[Any]) -> list[Extent]:
     return [Extent(unpack(first), unpack(last)) for first, last in found.fetchall()]
+
+
+def _digest(key: tuple[str, str]) -> bytes:
+    """Eight bytes that stand for a key; two keys that share them only wait for each other."""
+    return sha256("\0".join(key).encode()).digest()[:8]
 
 
 def _signed(value: int) -> int:

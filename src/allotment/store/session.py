@@ -15,13 +15,18 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from allotment.errors import AllotmentError, Bug, Overloaded, Phase, StoreError
+from allotment.errors import Bug, Overloaded, Phase, StoreError
 
 if TYPE_CHECKING:
     from allotment.store.dialect import Dialect
 
 Clock = Callable[[], int]
 STREAM_ROWS = 10_000
+
+# After these a connection may be in any state: it is not used again.
+UNTRUSTED = frozenset(
+    {"store-error", "store-corrupt", "bug", "not-primary", "store-unavailable", "commit-unknown"}
+)
 
 
 class NeedsPatience(Exception):
@@ -134,32 +139,42 @@ class Store:
                     self.dialect.begin(conn, mode)
                     enter("statement")
                     yield conn, enter
+                except self.dialect.errors as error:
+                    translated = self.dialect.typed(error, phase)
+                    self._undo(conn, trusted=translated.code not in UNTRUSTED)
+                    raise translated from error
                 except BaseException:
-                    _undo(conn)
+                    self._undo(conn, trusted=True)
                     raise
                 finally:
                     conn.close()
-        except (AllotmentError, NeedsPatience):
-            raise
         except PoolTimeout as error:
             raise Overloaded(
                 "every connection to the database is in use; try again", phase="connect"
             ) from error
         except self.dialect.errors as error:
-            raise self._translated(error, phase) from error
+            raise self._unconnected(error, phase) from error
+        except StoreError as error:
+            self._leave(error)
+            raise
         finally:
             self._inside.busy = False
 
-    def _translated(self, error: Exception, phase: Phase) -> StoreError:
+    def _unconnected(self, error: Exception, phase: Phase) -> StoreError:
         translated = self.dialect.typed(error, phase)
-        if translated.code in ("not-primary", "store-unavailable", "commit-unknown"):
-            self.dialect.engine.dispose()
+        self._leave(translated)
         return translated
 
+    def _leave(self, error: StoreError) -> None:
+        """Every connection to a database that went away, or stepped down, is given up."""
+        if error.code in ("not-primary", "store-unavailable", "commit-unknown"):
+            self.dialect.drop_connections()
 
-def _undo(conn: Connection) -> None:
-    """Roll back; a connection that cannot is thrown away, and the first error stands."""
-    try:
-        conn.rollback()
-    except Exception:  # noqa: BLE001 - whatever it was, the connection is not trusted again
-        conn.invalidate()
+    def _undo(self, conn: Connection, *, trusted: bool) -> None:
+        """Roll back; a connection in doubt is thrown away, and the first error stands."""
+        try:
+            conn.rollback()
+        except Exception:  # noqa: BLE001 - whatever it was, the connection is not trusted again
+            trusted = False
+        if not trusted:
+            self.dialect.discard(conn)

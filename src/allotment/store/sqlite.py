@@ -89,6 +89,16 @@ class SqliteDialect(Dialect):
         if not self.in_memory and raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             raw.execute("PRAGMA journal_mode = WAL")
 
+    def drop_connections(self) -> None:
+        """A book in memory is its one connection: that stays."""
+        if not self.in_memory:
+            super().drop_connections()
+
+    def discard(self, conn: Connection) -> None:
+        """As `drop_connections`."""
+        if not self.in_memory:
+            super().discard(conn)
+
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """Writers of this process take turns; in memory, readers too."""
         if mode == "read" and not self.in_memory:
@@ -143,6 +153,9 @@ class SqliteDialect(Dialect):
             for name, column, more in guards
             for verb, when in verbs
         ]
+
+    def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
+        """Nothing: there is one writer."""
 
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """The whole database is locked already: read them, and take."""

@@ -85,4 +85,4 @@ def _constraint(code: int, message: str) -> str:
     said = message.partition(": ")[2] if "constraint failed" in message else message
     if code == 787:
         return "foreign_key"
-    return _UNIQUE.get(said, said)
+    return _UNIQUE.get(said, said) if code in (1555, 2067) else said

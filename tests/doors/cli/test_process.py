@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from click.testing import CliRunner
 
 from allotment.doors.cli.app import root
 
+PATIENCE_SECONDS = 60
 COMMAND = [sys.executable, "-m", "allotment"]
 
 
 def run(*words: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *words], capture_output=True, text=True, timeout=60, check=False,
+        [*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
         stdin=subprocess.DEVNULL, **settings,
     )  # fmt: skip
 
@@ -44,27 +46,28 @@ def test_answers_and_errors_have_a_stream_each(planned: Any) -> None:
     assert json.loads(bad.stderr)["code"] == "not-found"
 
 
-def test_the_version_needs_no_database_library_and_no_rich() -> None:
-    shown = run("--version")
-    assert shown.stdout.startswith("allotment ")
+def loaded_by(*words: str) -> set[str]:
+    """The packages that a command line imports; coverage's own are none of ours."""
+    clean = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     told = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "allotment", "--version"],
-        capture_output=True, text=True, check=True,
+        [sys.executable, "-X", "importtime", "-m", "allotment", *words],
+        capture_output=True, text=True, check=True, env=clean,
     ).stderr  # fmt: skip
-    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in told.splitlines()}
+    return {line.rpartition("|")[2].strip().split(".")[0] for line in told.splitlines()}
+
+
+def test_the_version_needs_no_database_library_and_no_rich() -> None:
+    loaded = loaded_by("--version")
     assert "click" in loaded
     assert not loaded & {"sqlalchemy", "rich", "alembic", "msgspec", "psycopg", "sqlite3"}
 
 
+def test_the_help_of_all_commands_imports_none_of_them() -> None:
+    assert not loaded_by("--help") & {"sqlalchemy", "rich", "alembic", "msgspec", "sqlite3"}
+
+
 def test_an_allocation_needs_neither_rich_nor_migrations(planned: Any) -> None:
-    told = subprocess.run(
-        [
-            *(sys.executable, "-X", "importtime", "-m", "allotment"),
-            *("--database", planned.url, "allocate", "web"),
-        ],
-        capture_output=True, text=True, check=True,
-    ).stderr  # fmt: skip
-    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in told.splitlines()}
+    loaded = loaded_by("--database", planned.url, "allocate", "web")
     assert "sqlalchemy" in loaded
     assert not loaded & {"rich", "alembic", "psycopg"}
 
@@ -81,50 +84,62 @@ def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
         process.stdout.read(10)
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(60) == 141
+        assert process.wait(PATIENCE_SECONDS) == 141
+
+
+class Terminal:
+    """A process of the command line on a terminal of its own; it never outlives the test."""
+
+    def __init__(self, *words: str) -> None:
+        self.ours, theirs = pty.openpty()
+        self.process = subprocess.Popen(
+            [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+
+    def read_until(self, wanted: bytes) -> bytes:
+        """What the terminal shows, up to some text."""
+        read = b""
+        while wanted not in read:
+            assert select.select([self.ours], [], [], PATIENCE_SECONDS)[0], read
+            read += os.read(self.ours, 4096)
+        return read
+
+    def interrupt(self) -> int:
+        """Ctrl-C, again if need be: one that comes just before the process waits goes unseen."""
+        for _ in range(PATIENCE_SECONDS // 5):
+            self.process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(5)
+        raise AssertionError("it does not end")
 
 
 def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
-    """A real terminal, a real question, a real Ctrl-C."""
+    """A real terminal, a real question, a real signal."""
     planned("allocate", "web")
-    ours, theirs = pty.openpty()
-    words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
-    with subprocess.Popen(
-        [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        read = _read_until(ours, b"[y/N]")
-        assert b"This would remove 1 allocation, 1 subnet." in read
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-    os.close(ours)
+    with Terminal("--database", planned.url, "subnet", "delete", "web", "--cascade") as terminal:
+        shown = terminal.read_until(b"[y/N]")
+        assert b"This would remove 1 allocation, 1 subnet." in shown
+        assert terminal.interrupt() == 130
     planned("subnet", "show", "web")
 
 
 def test_a_yes_at_the_terminal_deletes(planned: Any) -> None:
     planned("allocate", "web")
-    ours, theirs = pty.openpty()
-    words = ["--database", planned.url, "subnet", "delete", "web", "--cascade"]
-    with subprocess.Popen(
-        [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        _read_until(ours, b"[y/N]")
-        os.write(ours, b"y\n")
-        assert b"deleted" in _read_until(ours, b"deleted")
-        assert process.wait(60) == 0
-    os.close(ours)
+    with Terminal("--database", planned.url, "subnet", "delete", "web", "--cascade") as terminal:
+        terminal.read_until(b"[y/N]")
+        os.write(terminal.ours, b"y\n")
+        terminal.read_until(b"deleted")
+        assert terminal.process.wait(PATIENCE_SECONDS) == 0
     planned("subnet", "show", "web", code=3)
-
-
-def _read_until(descriptor: int, wanted: bytes) -> bytes:
-    """What a terminal shows, up to some text."""
-    read = b""
-    deadline = time.monotonic() + 60
-    while wanted not in read:
-        assert time.monotonic() < deadline, read
-        read += os.read(descriptor, 4096)
-    return read
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

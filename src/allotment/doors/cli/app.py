@@ -140,6 +140,7 @@ def _silence(stream: Any) -> None:  # Any: whatever stands in for the standard o
 
 
 @click.command(
+    "allotment",
     cls=RootGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from allotment.desk import LocalDesk
@@ -20,6 +20,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 1000
+_LONG_BATCH = 10
 
 
 @dataclass
@@ -56,8 +57,19 @@ class Invocation:
         return self.output == "table"
 
     def do(self, command: Command[R]) -> R:
-        """Carry a command out on the book, as the person at this machine."""
+        """Carry a command out on the book, as the person at this machine.
+
+        Where a commit can be lost on its way, the command gets a key if it has none: with it, the
+        desk finds out by itself whether the commit happened. A long batch gets none: its stored
+        answer would be as large, and an import that is run again finds what is there.
+        """
         desk, actor = self._open()
+        if command.idempotency_key is None and self._is_remote() and not _is_long(command):
+            from uuid import uuid4
+
+            from msgspec.structs import replace
+
+            command = replace(command, idempotency_key=f"cli-{uuid4()}")
         return desk.do(command, actor)
 
     def ask(self, query: Query[R]) -> R:
@@ -93,9 +105,20 @@ class Invocation:
             self._at[0].close()
             self._at = None
 
+    def _is_remote(self) -> bool:
+        from allotment.config import parse_url
+
+        return not parse_url(self.database).startswith("sqlite:")
+
     def _open(self) -> tuple[LocalDesk, Actor]:
         if self._at is None:
             from allotment.bootstrap import local_owner, open_book
 
             self._at = open_book(self.database, create=self.create), local_owner()
         return self._at
+
+
+def _is_long(command: Command[Any]) -> bool:  # Any: whatever it answers
+    from allotment.model.commands import Batch
+
+    return isinstance(command, Batch) and len(command.commands) > _LONG_BATCH

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from msgspec import Struct, structs
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Struct)
 _WIDE = 120
+_BATCH = 500
 
 
 def resource(invocation: Invocation, item: Struct, title: str = "") -> None:
@@ -150,9 +151,10 @@ def write(text: str) -> None:
 
 
 def write_all(pieces: Iterable[str]) -> None:
-    """Put pieces of text on the standard output as they come."""
-    for piece in pieces:
-        write(piece)
+    """Put pieces of text on the standard output, some hundreds at a time."""
+    rest = iter(pieces)
+    while batch := "".join(islice(rest, _BATCH)):
+        write(batch)
 
 
 def _csv(items: Iterable[Struct], kind: type[Struct]) -> Iterable[str]:

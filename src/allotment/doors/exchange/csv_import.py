@@ -16,7 +16,7 @@ from allotment.doors.exchange.intake import Intake, Wish
 from allotment.doors.exchange.report import Report, Row
 from allotment.doors.exchange.seat import Seat
 from allotment.doors.exchange.shelf import Shelf
-from allotment.errors import AllotmentError, Ambiguous, InvalidValue, NotFound
+from allotment.errors import Ambiguous, InvalidValue, NotFound
 from allotment.model.commands import (
     AllocateAddress,
     AllocatePrefix,
@@ -30,6 +30,10 @@ from allotment.model.results import AddressPlacement, Status
 FORMAT: Final = "csv"
 FIRST_SCOPE: Final = "Global"
 _KINDS: Final = ("project", "scope", "pool", "subnet", "allocation")
+_MAKE_NAMED: Final[dict[str, type[CreateProject] | type[CreateAddressScope]]] = {
+    "project": CreateProject,
+    "scope": CreateAddressScope,
+}
 
 # A row that waits until the subnets are there.
 _Waiting = tuple[Row, str, Cells]
@@ -68,7 +72,7 @@ class CsvImport:
         row = self._report.row(kind, f"line {cells.number}", label)
         try:
             self._sort_out(kind, row, cells)
-        except AllotmentError as error:
+        except InvalidValue as error:
             self._report.refuse(row, error)
 
     def _sort_out(self, kind: str, row: Row, cells: Cells) -> None:
@@ -104,12 +108,14 @@ class CsvImport:
         name = cells.name("name") or ""
         if not name:
             raise InvalidValue("name", name, f"a {kind} has one")
-        made, wishes = CreateProject, self._projects
-        if kind == "scope":
-            made, wishes = CreateAddressScope, self._scopes
+        wishes = self._named(kind)
         if name in wishes:
             raise InvalidValue("name", name, f"{wishes[name].row.source} has it already")
-        wishes[name] = Wish(row, made(name=name, description=cells.text("description")))
+        make = _MAKE_NAMED[kind]
+        wishes[name] = Wish(row, make(name=name, description=cells.text("description")))
+
+    def _named(self, kind: str) -> dict[str, Wish]:
+        return self._projects if kind == "project" else self._scopes
 
     def _check_allocation(self, cells: Cells) -> None:
         """Refuse now what would be refused when its turn comes."""
@@ -132,26 +138,23 @@ class CsvImport:
 
     def _add_needed(self, kind: str, name: str) -> None:
         """A project or scope that rows name, without a row of its own."""
-        wishes = self._projects if kind == "project" else self._scopes
+        wishes = self._named(kind)
         if name in wishes:
             return
         there = self._shelf.project(name) if kind == "project" else self._shelf.scope(name)
         if there is None:
             row = self._report.row(kind, f"line {self._needed[kind, name]}", name)
-            make = CreateProject if kind == "project" else CreateAddressScope
-            wishes[name] = Wish(row, make(name=name))
+            wishes[name] = Wish(row, _MAKE_NAMED[kind](name=name))
 
     def _held(self, *, prefixes: bool) -> Iterator[Wish]:
         for row, scope, cells in self._allocations:
             if (cells.address() is None) is prefixes:
                 try:
                     yield Wish(row, self._allocation(row, scope, cells))
-                except AllotmentError as error:
+                except (InvalidValue, NotFound) as error:
                     self._report.refuse(row, error)
 
-    def _allocation(
-        self, row: Row, scope: str, cells: Cells
-    ) -> AllocateAddress | AllocatePrefix:
+    def _allocation(self, row: Row, scope: str, cells: Cells) -> AllocateAddress | AllocatePrefix:
         common: dict[str, Any] = {  # Any: fields of either command
             "scope": scope,
             "status": cells.choice("status", Status, Status.ACTIVE),

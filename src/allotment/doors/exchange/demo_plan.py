@@ -128,9 +128,7 @@ class Plan:
                 octet = names.FLOOR_FIRST + floor * names.FLOOR_STEP + network.octet
                 yield from self._network(site, network, octet, f"floor {floor} {network.name}")
 
-    def _network(
-        self, site: Site, network: Network, octet: int, name: str
-    ) -> Iterator[AnyCommand]:
+    def _network(self, site: Site, network: Network, octet: int, name: str) -> Iterator[AnyCommand]:
         """One network in both families, and what is held in it."""
         four, six = site.network(network, octet), site.network_six(octet)
         common: dict[str, Any] = {  # Any: fields of the command
@@ -151,11 +149,16 @@ class Plan:
             yield from self._servers(site, (four, six), held)
         elif held:
             yield AllocateAddresses(
-                subnet=str(four), scope=site.scope, count=held, owner=network.project,
+                subnet=str(four),
+                scope=site.scope,
+                count=held,
+                owner=network.project,
                 description=network.name,
             )
 
-    def _servers(self, site: Site, places: tuple[Prefix, Prefix], count: int) -> Iterator[AnyCommand]:
+    def _servers(
+        self, site: Site, places: tuple[Prefix, Prefix], count: int
+    ) -> Iterator[AnyCommand]:
         """Machines with a name, a MAC and an address of each family."""
         four, six = places
         for number in range(count):
@@ -187,13 +190,17 @@ class Plan:
                 length = pool.bits - 1
                 prefix = Prefix.of(pool.family, pool.first + 2 * number, length)
                 yield CreateSubnet(
-                    scope=site.scope, prefix=prefix, project="network",
+                    scope=site.scope,
+                    prefix=prefix,
+                    project="network",
                     tags=(f"site:{site.name}", "role:link"),
                 )
                 for end, router in enumerate(("core", f"edge{number + 1:02}")):
                     yield AllocateAddress(
-                        subnet=str(prefix), scope=site.scope,
-                        address=Address.of(pool.family, prefix.first + end), owner="network",
+                        subnet=str(prefix),
+                        scope=site.scope,
+                        address=Address.of(pool.family, prefix.first + end),
+                        owner="network",
                         hostname=f"{router}.{site.name}.example.net",
                     )
 
@@ -223,7 +230,10 @@ class Plan:
         yield _pool(site.scope, f"{site.name} containers", pods, "a /24 for each node", 24)
         for node in range(self._random.randint(6, 24)):
             yield AllocatePrefix(
-                pool=str(pods), scope=site.scope, length=24, owner="platform",
+                pool=str(pods),
+                scope=site.scope,
+                length=24,
+                owner="platform",
                 identifier=f"demo:{site.name}:node{node + 1:02}",
             )
 
@@ -237,20 +247,28 @@ class Plan:
                 prefix = Prefix.of(4, whole.first + 16 * part, 28)
                 yield CreateSubnet(scope=scope, prefix=prefix, project="platform", tags=("dmz",))
                 yield AllocateAddresses(
-                    subnet=str(prefix), scope=scope, count=self._random.randint(1, 13),
-                    owner="platform", description="public service",
+                    subnet=str(prefix),
+                    scope=scope,
+                    count=self._random.randint(1, 13),
+                    owner="platform",
+                    description="public service",
                 )
         yield _pool(scope, "guests", _SHARED, "RFC 6598", 24)
         for number in range(self._size.regions * self._size.sites):
             prefix = Prefix.of(4, _SHARED.first + (number << 8), 24)
             full = number % 6 == 0
             yield CreateSubnet(
-                scope=scope, prefix=prefix, name=f"{names.SITES[number]} guests",
-                project="visitors", quarantine_seconds=600,
+                scope=scope,
+                prefix=prefix,
+                name=f"{names.SITES[number]} guests",
+                project="visitors",
+                quarantine_seconds=600,
                 tags=(f"site:{names.SITES[number]}", "role:guests"),
             )
             yield AllocateAddresses(
-                subnet=str(prefix), scope=scope, owner="visitors",
+                subnet=str(prefix),
+                scope=scope,
+                owner="visitors",
                 count=self._random.randint(245, 253) if full else self._random.randint(5, 60),
             )
 
@@ -265,7 +283,10 @@ def _pool(
     scope: str, name: str, prefix: Prefix, description: str, default_length: int | None = None
 ) -> CreateSubnetPool:
     return CreateSubnetPool(
-        scope=scope, name=name, prefixes=(prefix,), description=description,
+        scope=scope,
+        name=name,
+        prefixes=(prefix,),
+        description=description,
         default_length=default_length,
     )
 
@@ -273,7 +294,12 @@ def _pool(
 def _reserved(scope: str, prefix: Prefix, count: int) -> AllocateAddresses:
     """The addresses behind the gateway, set aside for network equipment."""
     return AllocateAddresses(
-        subnet=str(prefix), scope=scope, count=count, contiguous=True,
-        first=Address.of(4, prefix.first + 2), status=Status.RESERVED, owner="network",
+        subnet=str(prefix),
+        scope=scope,
+        count=count,
+        contiguous=True,
+        first=Address.of(4, prefix.first + 2),
+        status=Status.RESERVED,
+        owner="network",
         description="network equipment",
     )

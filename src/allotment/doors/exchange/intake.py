@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from allotment.doors.exchange.comparing import differences
 from allotment.doors.exchange.report import Outcome, Report, Row
+from allotment.doors.exchange.runs import joined
 from allotment.doors.exchange.seat import Seat
 from allotment.doors.exchange.shelf import Place, Shelf, place_of
 from allotment.errors import AllotmentError
@@ -73,8 +74,9 @@ class Intake:
             self._send(waiting)
 
     def _send(self, wishes: Sequence[Wish]) -> None:
+        sent = list(joined(wish.command for wish in wishes))
         try:
-            answers = _done(self._seat, [wish.command for wish in wishes])
+            answers = _done(self._seat, [run.command for run in sent])
         except AllotmentError as error:
             if error.kind in _FATAL:
                 raise
@@ -85,8 +87,13 @@ class Intake:
             self._send(wishes[:middle])
             self._send(wishes[middle:])
             return
-        for wish, answer in zip(wishes, answers, strict=True):
-            self._shelf.put(wish.command, answer)
+        made = (
+            result
+            for run, answer in zip(sent, answers, strict=True)
+            for result in run.answers(answer)
+        )
+        for wish, result in zip(wishes, made, strict=True):
+            self._shelf.put(wish.command, result)
             self._report.tell(wish.row, Outcome.IMPORTED)
 
 

@@ -108,7 +108,7 @@ def _tell_active(
     """Whether the subnet, which may be fresh from this import, hands out these addresses."""
     subnet, fresh = home
     hosts = common(host_addresses(subnet.prefix), run)
-    _note_rest(move, item)
+    _note_rest(item)
     if hosts is not None and not contains(subnet.pools, hosts):
         reason = f"the subnet {subnet.prefix} of the book has other allocation pools"
         move.report.tell(item.row, Outcome.DIFFERS, reason)
@@ -116,7 +116,7 @@ def _tell_active(
     move.report.tell(item.row, Outcome.IMPORTED if fresh else Outcome.UNCHANGED)
 
 
-def _note_rest(move: Move, item: Item[IpRange]) -> None:
+def _note_rest(item: Item[IpRange]) -> None:
     """An allocation pool has no attributes of its own."""
     row, fields = item.row, item.fields
     for what, given in (("tenant", fields.tenant), ("role", fields.role)):

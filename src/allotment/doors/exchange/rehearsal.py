@@ -6,11 +6,12 @@ as long as nobody changes it meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from allotment.doors.exchange.copying import making
+from allotment.doors.exchange.runs import joined
 from allotment.doors.exchange.seat import Seat
 from allotment.model.commands import Batch, Command, CreateAddressScope, CreateProject
 from allotment.model.queries import Query
@@ -29,7 +30,7 @@ R = TypeVar("R")
 
 _BATCH: Final = 500
 # In the order in which they can be made: what is needed comes before what needs it.
-_RANKS: Final[tuple[type[Result], ...]] = (
+_RANKS: Final[tuple[type[Any], ...]] = (  # Any: results with an id
     Project,
     AddressScope,
     SubnetPool,
@@ -78,8 +79,13 @@ class Rehearsal:
         fresh = [one for one in found if not isinstance(one, Project | AddressScope)]
         for start in range(0, len(fresh), _BATCH):
             some = fresh[start : start + _BATCH]
-            commands = tuple(making(one, lambda held: str(self._ids[held])) for one in some)
-            made = self._stage.do(Batch(commands=commands))
+            runs = list(joined(making(one, lambda held: str(self._ids[held])) for one in some))
+            answers = self._stage.do(Batch(commands=tuple(run.command for run in runs)))
+            made: Iterator[Any] = (  # Any: as above
+                one
+                for run, answer in zip(runs, answers, strict=True)
+                for one in run.answers(answer)
+            )
             self._ids.update((old.id, new.id) for old, new in zip(some, made, strict=True))
 
     def _name_all(self, found: Iterable[Any]) -> None:  # Any: as above

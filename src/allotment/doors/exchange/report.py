@@ -78,7 +78,7 @@ class Told(NamedTuple):
     kind: str
     outcome: str
     reason: str
-    count: int
+    rows: int
     first: Row
 
 

@@ -107,7 +107,7 @@ class Shelf:
         return next((subnet for _, subnet in self._subnets[scope].around(place)), None)
 
     def pool_around(self, scope: str, place: Address | Prefix) -> Prefix | None:
-        """The prefix of the deepest subnet pool around a place; as a reference, it means the pool."""
+        """The prefix of the deepest subnet pool around a place; it is a reference to the pool."""
         return next((prefix for prefix, _ in self._pools[scope].around(place)), None)
 
     def held(self, subnet: Subnet) -> dict[int, Allocation]:
@@ -130,12 +130,13 @@ class Shelf:
         assert where is not None, "anything inside a scope has a place"
         return self._inside(kind)[scope].get(where)
 
-    def _inside(self, kind: type) -> Inside:
-        return {
+    def _inside(self, kind: type[Command[Any]]) -> Inside:  # Any: whatever it answers
+        homes: dict[type[Command[Any]], Inside] = {
             CreateSubnetPool: self._pools,
             CreateSubnet: self._subnets,
             AllocatePrefix: self._carved,
-        }[kind]
+        }
+        return homes[kind]
 
     def put(self, command: Command[Any], made: Result) -> None:  # Any: whatever it answers
         """Add what the desk made of a command."""

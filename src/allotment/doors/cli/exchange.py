@@ -1,0 +1,144 @@
+"""`allotment import` and `allotment export`: books brought in and taken along.
+
+Invariant: each command opens a file or a stream and leaves the translation to doors.exchange.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Final
+
+import click
+
+from allotment.doors.cli import import_report, options
+from allotment.doors.cli.failures import DONE, EXIT_CODES
+from allotment.doors.cli.grammar import DoorGroup
+from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.progress import progress
+from allotment.doors.cli.safe_text import escape_hidden
+from allotment.doors.exchange import csv_import, export, netbox
+from allotment.doors.exchange.rehearsal import Rehearsal
+from allotment.doors.exchange.report import Outcome, Report
+from allotment.doors.exchange.seat import DeskSeat, Seat
+
+_Import = Callable[[Seat, BinaryIO, Report], None]
+
+_file: Final = click.argument("file", type=click.File("rb"))
+_dry_run: Final = click.option(
+    "--dry-run", is_flag=True, help="Change nothing; show what would happen."
+)
+
+
+@click.group("import", cls=DoorGroup)
+def import_group() -> None:
+    """Bring in address space from a file; running it again changes nothing."""
+
+
+@import_group.command("netbox")
+@_file
+@_dry_run
+@click.pass_obj
+def import_netbox(invocation: Invocation, file: BinaryIO, dry_run: bool) -> int:
+    """Bring in the address space of a NetBox fixture (`manage.py dumpdata ipam tenancy`).
+
+    VRFs become address scopes (the global table: Global), tenants projects, aggregates and
+    containers subnet pools, other prefixes subnets, IP addresses allocations. Tells what the book
+    has no place for. Ends with 4 when rows were refused.
+
+    \b
+    Examples:
+      allotment import netbox ipam.json --dry-run
+      allotment import netbox ipam.json --output json > report.json
+    """
+    return _run(invocation, file, netbox.import_netbox, (netbox.FORMAT, dry_run))
+
+
+@import_group.command("csv")
+@_file
+@options.in_scope
+@_dry_run
+@click.pass_obj
+def import_csv(invocation: Invocation, file: BinaryIO, dry_run: bool) -> int:
+    """Bring in a CSV file with a header: a column `prefix`, and others that become tags.
+
+    Each prefix becomes a subnet pool, inside the smaller ones around it. The columns scope, name,
+    project, tags and description say what they are called. With a column `kind` (project, scope,
+    pool, subnet, allocation) it reads whatever 'allotment export csv' writes. Ends with 4 when
+    rows were refused.
+
+    \b
+    Examples:
+      allotment import csv prefixes.csv --scope internet
+      allotment export csv | allotment import csv - --database sqlite:///copy.db
+    """
+
+    def bring_in(seat: Seat, stream: BinaryIO, report: Report) -> None:
+        csv_import.import_csv(seat, stream, report, invocation.scope)
+
+    return _run(invocation, file, bring_in, (csv_import.FORMAT, dry_run))
+
+
+def _run(invocation: Invocation, file: BinaryIO, bring_in: _Import, how: tuple[str, bool]) -> int:
+    form, dry_run = how
+    report = Report(getattr(file, "name", "-"), form, dry_run)
+    with progress(f"reading {form}") as advance:
+        told = 0
+
+        def on_told() -> None:
+            nonlocal told
+            told += 1
+            advance(told, len(report.rows))
+
+        report.on_told = on_told
+        bring_in(_rehearsal(invocation) if dry_run else invocation, file, report)
+    import_report.show(invocation, report)
+    return EXIT_CODES["conflict"] if report.counts()[Outcome.REFUSED] else DONE
+
+
+def _rehearsal(invocation: Invocation) -> Seat:
+    """A seat that changes nothing; a book that does not exist yet stays so."""
+    from allotment.bootstrap import local_owner, open_book
+    from allotment.config import is_new, parse_url
+
+    stage = DeskSeat(open_book("sqlite://"), local_owner())
+    if is_new(parse_url(invocation.database)):
+        return stage
+    return Rehearsal(invocation, stage)
+
+
+@click.group("export", cls=DoorGroup)
+def export_group() -> None:
+    """Write all that the book holds to the standard output, in UTF-8."""
+
+
+@export_group.command("csv")
+@options.in_scope
+@click.pass_obj
+def export_csv(invocation: Invocation) -> None:
+    """Write the book, or one address scope, as CSV; 'allotment import csv' reads it back.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Example: allotment export csv --scope corp > corp.csv
+    """
+    _write(export.csv_lines(invocation, invocation.scope))
+
+
+@export_group.command("json")
+@options.in_scope
+@click.pass_obj
+def export_json(invocation: Invocation) -> None:
+    """Write the book, or one address scope, as one JSON document.
+
+    Example: allotment export json | jq '.subnets | length'
+    """
+    _write(map(escape_hidden, export.json_pieces(invocation, invocation.scope)))
+
+
+def _write(pieces: Iterable[str]) -> None:
+    """Whatever the terminal's encoding is, a file of it must be complete."""
+    stream = sys.stdout.buffer
+    for piece in pieces:
+        stream.write(piece.encode())
+    stream.flush()

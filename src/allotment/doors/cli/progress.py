@@ -1,0 +1,33 @@
+"""How far long work has come, on the standard error of a person at a terminal.
+
+Invariant: a program never sees it, and the standard output stays clean.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Advance = Callable[[int, int], None]
+"""Called with how much is done, and of how much."""
+
+
+def _nobody_looks(_done: int, _total: int) -> None:
+    """Where there is no terminal."""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Advance]:
+    """A bar while the block runs."""
+    if not sys.stderr.isatty():
+        yield _nobody_looks
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bars:
+        task = bars.add_task(title, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
