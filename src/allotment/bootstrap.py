@@ -7,6 +7,7 @@ version is refused with the command to run.
 from __future__ import annotations
 
 import getpass
+import os
 import time
 
 from allotment.config import parse_url
@@ -26,7 +27,11 @@ def clock() -> int:
 
 def local_owner() -> Actor:
     """The person at this machine, as the owner of their own book."""
-    return _owner(f"local:{getpass.getuser()}")
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in containers
+        name = f"uid-{os.getuid()}"
+    return _owner(f"local:{name}")
 
 
 def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from allotment.engine.access import Permit, authorize
 from allotment.errors import (
     AllotmentError,
+    Bug,
     Busy,
     CommitUnknown,
     ConstraintFailed,
@@ -136,7 +137,7 @@ class LocalDesk:
             return [
                 self._caught(job) if job.permit.request.idempotency_key else error for job in jobs
             ]
-        except (StoreError, NeedsPatience):
+        except (StoreError, NeedsPatience, AssertionError):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
             return [self._caught(job) for job in jobs]
         return [
@@ -152,6 +153,10 @@ class LocalDesk:
             return self._alone(job, (), wait=wait)
         except AllotmentError as error:
             return error
+        except AssertionError as error:
+            bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
+            bug.__cause__ = error
+            return bug
 
 
 def _parts(permit: Permit[Any]) -> list[Permit[Any]]:

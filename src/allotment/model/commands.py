@@ -1,7 +1,6 @@
 """Every change of the book as a value: a frozen struct whose type parameter is its answer.
 
-Invariant: a command is complete in itself (no default comes from the environment), refuses
-unknown fields, and says in `needs` which role it takes.
+Invariant: a command is complete in itself, refuses unknown fields, and says which role it needs.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ from allotment.model.results import (
     PrefixPlacement,
     Project,
     Released,
+    Result,
     Status,
     Subnet,
     SubnetPool,
 )
-from allotment.model.results import Result as Result
 
 R = TypeVar("R", covariant=True)
 Length = Annotated[int, Bounds(0, 128)]

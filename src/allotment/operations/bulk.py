@@ -83,10 +83,10 @@ def _too_little(tx: Write, row: SubnetRow, count: int, taken: int) -> Exception:
 
 def _take_fixed(tx: Write, row: SubnetRow, first: Address, count: int) -> Extent:
     """A run that begins where the caller says, inside or outside the pools, none of it held."""
+    check_usable(row, first)
     last = first.value + count - 1
     if last > LAST_VALUE[row.family]:
         raise InvalidValue("count", count, "the run goes past the end of the family")
-    check_usable(row, first)
     check_usable(row, Address.of(row.family, last))
     run = Extent(first.value, last)
     space = Space(row.id)
@@ -118,7 +118,7 @@ def _take_contiguous(tx: Write, row: SubnetRow, count: int) -> Extent:
     for found in waiting:
         common = Extent(found.first, min(found.last, run.last))
         held = extents.holding(tx, row.id, found.last)
-        if held is None or held.first > found.first:
+        if held is None or held.first > found.first or held.available_at > tx.now:
             raise NeedsPatience
         take_out(tx, Space(row.id), held, common)
     return run

@@ -192,7 +192,7 @@ def enter_tags_anew(tx: Write, subnet_id: UUID) -> None:
     query = select(A.c.address, A.c.tags).where(A.c.subnet_id == subnet_id, A.c.tags.is_not(None))
     rows = [
         {"tag": tag, "subnet_id": subnet_id, "address": address}
-        for address, tags in tx.run(query).tuples()
+        for address, tags in map(tuple, tx.run(query))
         for tag in tags
     ]
     if rows:

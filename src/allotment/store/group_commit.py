@@ -53,44 +53,51 @@ class GroupCommit(Generic[Item]):
     def submit(self, item: Item) -> Outcome:
         """Wait for the item's outcome, leading the group when nobody does; raises its error."""
         ticket = _Ticket(item)
-        with self._mutex:
-            self._waiting.append(ticket)
-            if not self._led:
-                self._led = True
-                ticket.leads = True
-            else:
-                ticket.wake = threading.Lock()
+        try:
+            self._enqueue(ticket)
+            if ticket.wake is not None:
                 ticket.wake.acquire()
-        if not ticket.leads:
-            assert ticket.wake is not None
-            ticket.wake.acquire()
-        if ticket.leads:
-            self._lead(ticket)
+            if ticket.leads:
+                self._lead(ticket)
+        except BaseException:
+            self._leave(ticket)
+            raise
         if isinstance(ticket.outcome, BaseException):
             raise ticket.outcome
         return ticket.outcome
 
+    def _enqueue(self, ticket: _Ticket[Item]) -> None:
+        """Wait in the queue, or lead it."""
+        with self._mutex:
+            if self._led:
+                ticket.wake = threading.Lock()
+                ticket.wake.acquire()
+            else:
+                self._led = ticket.leads = True
+            self._waiting.append(ticket)
+
+    def _leave(self, ticket: _Ticket[Item]) -> None:
+        """Go without an answer (an interrupt): nobody waits for one who is gone."""
+        with self._mutex:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+            if ticket.leads:
+                self._hand_over(ticket)
+
     def _lead(self, own: _Ticket[Item]) -> None:
         """Serve batches until the own item is served and a few more, then pass the lead on."""
         served = 0
-        try:
-            while True:
-                batch = self._next_batch(stop=own.done and served >= BATCHES_LED_MAX)
-                if not batch:
-                    return
-                self._serve_batch(batch)
-                served += 1
-        except BaseException:
-            self._pass_on()
-            raise
+        while batch := self._next_batch(own, stop=own.done and served >= BATCHES_LED_MAX):
+            self._serve_batch(batch)
+            served += 1
 
-    def _next_batch(self, *, stop: bool) -> list[_Ticket[Item]]:
+    def _next_batch(self, own: _Ticket[Item], *, stop: bool) -> list[_Ticket[Item]]:
         """What is waiting, up to the bound; nothing when the lead has been given up."""
         if not stop:
             self._gather()
         with self._mutex:
             if stop or not self._waiting:
-                self._hand_over()
+                self._hand_over(own)
                 return []
             self._crowd = min(len(self._waiting), BATCH_MAX)
             return [self._waiting.popleft() for _ in range(self._crowd)]
@@ -105,12 +112,9 @@ class GroupCommit(Generic[Item]):
                 return
             time.sleep(GATHER_SECONDS)
 
-    def _pass_on(self) -> None:
-        with self._mutex:
-            self._hand_over()
-
-    def _hand_over(self) -> None:
+    def _hand_over(self, own: _Ticket[Item]) -> None:
         """Make the first one waiting the leader, or nobody (the mutex is held)."""
+        own.leads = False
         if self._waiting:
             heir = self._waiting[0]
             heir.leads = True
@@ -120,21 +124,26 @@ class GroupCommit(Generic[Item]):
             self._led = False
 
     def _serve_batch(self, batch: Sequence[_Ticket[Item]]) -> None:
-        outcomes: Sequence[Outcome] = ()
-        failure: BaseException | None = None
+        outcomes: Sequence[Outcome] | None = None
+        cause = ""
         try:
-            outcomes = self._serve([ticket.item for ticket in batch])
-            assert len(outcomes) == len(batch), "an outcome for each item"
+            found = self._serve([ticket.item for ticket in batch])
+            assert len(found) == len(batch), "an outcome for each item"
+            outcomes = found
         except BaseException as error:
-            failure = CommitUnknown(
-                f"the caller that led this request's group failed ({type(error).__name__}):"
-                " what became of it is not known",
-                phase="commit",
-            )
+            cause = type(error).__name__
             raise
         finally:
             for place, ticket in enumerate(batch):
-                ticket.outcome = outcomes[place] if failure is None else failure
+                ticket.outcome = _unknown(cause) if outcomes is None else outcomes[place]
                 ticket.done = True
                 if ticket.wake is not None and not ticket.leads:
                     ticket.wake.release()
+
+
+def _unknown(cause: str) -> CommitUnknown:
+    return CommitUnknown(
+        f"the caller that led this request's group failed ({cause}):"
+        " what became of it is not known",
+        phase="commit",
+    )

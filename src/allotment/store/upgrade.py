@@ -125,32 +125,36 @@ def upgrade(dialect: Dialect) -> bool:
     try:
         with dialect.exclusive("write"), dialect.engine.connect() as conn:
             dialect.begin(conn, "write")
-            _upgrade_inside(dialect, conn)
+            if dialect.concurrent:
+                conn.execute(_LOCK)
+            # Another process may have come first: look again, with the lock held.
+            before = _version_inside(conn)
+            if before != HEAD:
+                _upgrade_inside(dialect, conn, before)
             conn.commit()
     except dialect.errors as error:
         raise dialect.typed(error, "statement") from error
-    return True
+    return before != HEAD
 
 
-def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
+def _upgrade_inside(dialect: Dialect, conn: Connection, before: str | None) -> None:
     from alembic import command
 
-    if dialect.concurrent:
-        conn.execute(_LOCK)
     config = _config()
     config.attributes["connection"] = conn
     config.attributes["native_schema"] = dialect.native_schema()
-    before = _version_inside(conn)
     command.upgrade(config, HEAD)
     if before is None:
         settings.enter_secret(conn, secrets.token_bytes(32))
 
 
 def _version_inside(conn: Connection) -> str | None:
-    """The version as seen with the upgrade's lock held: another process may have come first."""
-    from alembic.runtime.migration import MigrationContext
-
-    return MigrationContext.configure(conn).get_current_revision()
+    if not inspect(conn).has_table("alembic_version"):
+        return None
+    found: str | None = conn.execute(
+        text("SELECT version_num FROM alembic_version")
+    ).scalar_one_or_none()
+    return found
 
 
 def _config() -> Config:

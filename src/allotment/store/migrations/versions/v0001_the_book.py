@@ -23,6 +23,8 @@ def upgrade() -> None:
     _prefixes()
     _free_space()
     _allocations()
+    _allocation_indexes()
+    _allocation_tags()
     _prefix_allocations()
     _journal()
     for statement in context.config.attributes["native_schema"]:
@@ -201,6 +203,9 @@ def _allocations() -> None:
         sa.PrimaryKeyConstraint("subnet_id", "address", name="allocation_pkey"),
         sqlite_with_rowid=False,
     )
+
+
+def _allocation_indexes() -> None:
     op.create_index(
         "allocation_by_hostname",
         "allocation",
@@ -241,6 +246,9 @@ def _allocations() -> None:
         postgresql_where=sa.text("status = 'reserved'"),
         sqlite_where=sa.text("status = 'reserved'"),
     )
+
+
+def _allocation_tags() -> None:
     op.create_table(
         "allocation_tag",
         sa.Column("tag", SORTED, nullable=False),
