@@ -8,7 +8,9 @@ Invariant: what is here once failed; a name is the claim that was broken.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
+import signal
 import socket
 import sqlite3
 import threading
@@ -240,6 +242,24 @@ def test_a_server_that_says_nothing_is_unavailable_in_time(silence: int) -> None
     thread.join(20)
     assert outcomes, "still waiting after 20 seconds"
     assert isinstance(outcomes[0], StoreUnavailable)
+
+
+def test_a_server_that_falls_silent_in_a_transaction_ends_with_the_deadline(
+    postgres_desk: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L3: its own time limits stand still with the server; only the client can end this."""
+    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 1.0)
+    with postgres_desk.store.reading() as r:
+        backend = int(r.run(text("SELECT pg_backend_pid()")).scalar_one())
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        caller = Caller(postgres_desk, CreateProject(name="p"), me)
+        caller.join(15)
+        ended = not caller.is_alive()
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    caller.join(20)
+    assert ended, "still waiting after 15 times the deadline"
 
 
 # --- a book that is only begun

@@ -6,20 +6,19 @@ Invariant: a command is complete in itself, refuses unknown fields, and says whi
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated
 
-import msgspec
 from msgspec import UNSET, UnsetType
 
 from allotment.model.access import Role
 from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
+from allotment.model.command import Command as Command
 from allotment.model.limits import Bounds
 from allotment.model.mac import Mac
 from allotment.model.names import (
     Description,
     Hostname,
-    IdempotencyKey,
     Identifier,
     Name,
     Reference,
@@ -44,7 +43,6 @@ from allotment.model.results import (
     SubnetPool,
 )
 
-R = TypeVar("R", covariant=True)
 Length = Annotated[int, Bounds(0, 128)]
 Count = Annotated[int, Bounds(1, 10_000_000)]
 QuarantineSeconds = Annotated[int, Bounds(0, 31_536_000)]
@@ -61,21 +59,6 @@ class Method(StrEnum):
     NEXT = "next"
     EUI_64 = "eui-64"
     STABLE_PRIVATE = "stable-private"
-
-
-class Command(
-    msgspec.Struct,
-    Generic[R],
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    tag_field="do",
-    tag=True,
-):
-    """A change; with an `idempotency_key`, asking again returns the first answer."""
-
-    needs: ClassVar[Role] = Role.ADMIN
-    idempotency_key: IdempotencyKey | None = None
 
 
 class CreateProject(Command[Project], frozen=True, kw_only=True):

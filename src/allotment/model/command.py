@@ -1,0 +1,30 @@
+"""What every command is.
+
+Invariant: a command is a frozen value that refuses unknown fields.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+import msgspec
+
+from allotment.model.access import Role
+from allotment.model.names import IdempotencyKey
+
+R = TypeVar("R", covariant=True)
+
+
+class Command(
+    msgspec.Struct,
+    Generic[R],
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="do",
+    tag=True,
+):
+    """A change; with an `idempotency_key`, asking again returns the first answer."""
+
+    needs: ClassVar[Role] = Role.ADMIN
+    idempotency_key: IdempotencyKey | None = None
