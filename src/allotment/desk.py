@@ -37,6 +37,7 @@ from allotment.store.session import NeedsPatience, Store
 R = TypeVar("R")
 
 DEADLINE_SECONDS = 30.0
+LONG_DEADLINE_SECONDS = 3600.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
 
@@ -91,7 +92,7 @@ class LocalDesk:
         """
         wire.check(actor)
         wire.check(command)
-        job = Job(authorize(actor, command), time.monotonic() + DEADLINE_SECONDS)
+        job = Job(authorize(actor, command), _deadline(command))
         result: R
         if registry.is_hot(type(command)):
             result = self._group.submit(job)
@@ -109,18 +110,20 @@ class LocalDesk:
         wire.check(query)
         permit = authorize(actor, query)
 
+        deadline = _deadline(query)
+
         def once(_patient: bool) -> R:
-            with self.store.reading() as r:
+            with self.store.reading(deadline=deadline) as r:
                 answer: R = registry.answer(r, permit)
             return answer
 
-        return _until_served(once, time.monotonic() + DEADLINE_SECONDS)
+        return _until_served(once, deadline)
 
     def _alone(self, job: Job, parts: Sequence[Permit[Any]], *, wait: bool = False) -> Any:
         """One command in a transaction of its own, until it is served or the deadline is over."""
 
         def once(patient: bool) -> Any:
-            with self.store.writing(patient=patient or wait) as tx:
+            with self.store.writing(patient=patient or wait, deadline=job.deadline) as tx:
                 return perform.perform_one(tx, job.permit, parts)
 
         return _until_served(once, job.deadline, job.permit.request)
@@ -130,7 +133,7 @@ class LocalDesk:
         if len(jobs) == 1:
             return [self._caught(jobs[0])]
         try:
-            with self.store.writing() as tx:
+            with self.store.writing(deadline=max(job.deadline for job in jobs)) as tx:
                 outcomes = perform.perform_many(tx, [job.permit for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
@@ -157,6 +160,12 @@ class LocalDesk:
             bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
             bug.__cause__ = error
             return bug
+
+
+def _deadline(request: Command[Any] | Query[Any]) -> float:
+    """When (monotonic seconds) the time for a request is over."""
+    seconds = LONG_DEADLINE_SECONDS if request.takes_long else DEADLINE_SECONDS
+    return time.monotonic() + seconds
 
 
 def _parts(permit: Permit[Any]) -> list[Permit[Any]]:

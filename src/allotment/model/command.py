@@ -27,4 +27,7 @@ class Command(
     """A change; with an `idempotency_key`, asking again returns the first answer."""
 
     needs: ClassVar[Role] = Role.ADMIN
+    takes_long: ClassVar[bool] = False
+    """Whether its work grows with what it names, so that it may take minutes."""
+
     idempotency_key: IdempotencyKey | None = None

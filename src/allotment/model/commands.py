@@ -107,6 +107,7 @@ class UpdateAddressScope(Command[AddressScope], frozen=True, kw_only=True):
 class DeleteAddressScope(Command[Deleted], frozen=True, kw_only=True):
     """Remove an address scope; refuses while something is inside, unless `cascade`."""
 
+    takes_long = True
     needs = Role.ADMIN
     scope: Reference
     cascade: bool = False
@@ -115,6 +116,7 @@ class DeleteAddressScope(Command[Deleted], frozen=True, kw_only=True):
 class CreateSubnetPool(Command[SubnetPool], frozen=True, kw_only=True):
     """Make a container of prefixes; prefixes already inside it in the scope become its children."""
 
+    takes_long = True
     needs = Role.OPERATOR
     name: Name
     scope: Reference | None = None
@@ -129,6 +131,7 @@ class CreateSubnetPool(Command[SubnetPool], frozen=True, kw_only=True):
 class UpdateSubnetPool(Command[SubnetPool], frozen=True, kw_only=True):
     """Change a subnet pool; `prefixes` replaces its prefixes (only free space can be dropped)."""
 
+    takes_long = True
     needs = Role.OPERATOR
     pool: Reference
     scope: Reference | None = None
@@ -144,6 +147,7 @@ class UpdateSubnetPool(Command[SubnetPool], frozen=True, kw_only=True):
 class DeleteSubnetPool(Command[Deleted], frozen=True, kw_only=True):
     """Remove a subnet pool; its space returns to its parent. Refuses while it holds something."""
 
+    takes_long = True
     needs = Role.OPERATOR
     pool: Reference
     scope: Reference | None = None
@@ -192,6 +196,7 @@ class UpdateSubnet(Command[Subnet], frozen=True, kw_only=True):
 class DeleteSubnet(Command[Deleted], frozen=True, kw_only=True):
     """Remove a subnet; its prefix returns to its pool. Refuses while addresses are held."""
 
+    takes_long = True
     needs = Role.OPERATOR
     subnet: Reference
     scope: Reference | None = None
@@ -201,6 +206,7 @@ class DeleteSubnet(Command[Deleted], frozen=True, kw_only=True):
 class UpdateAllocationPools(Command[PoolsUpdated], frozen=True, kw_only=True):
     """Replace a subnet's allocation pools, compared as sets of addresses; `()` empties them."""
 
+    takes_long = True
     needs = Role.OPERATOR
     subnet: Reference
     scope: Reference | None = None
@@ -236,6 +242,7 @@ class AllocateAddress(Command[Allocation], frozen=True, kw_only=True):
 class AllocateAddresses(Command[AllocatedAddresses], frozen=True, kw_only=True):
     """Hold `count` addresses, all or none; `contiguous` as one run, which `first` may fix."""
 
+    takes_long = True
     needs = Role.ALLOCATOR
     subnet: Reference
     scope: Reference | None = None
@@ -279,6 +286,7 @@ class ReleaseAddress(Command[Released], frozen=True, kw_only=True):
 class ReleaseAddresses(Command[Released], frozen=True, kw_only=True):
     """Give several addresses back, all or none."""
 
+    takes_long = True
     needs = Role.ALLOCATOR
     subnet: Reference
     scope: Reference | None = None
@@ -288,6 +296,7 @@ class ReleaseAddresses(Command[Released], frozen=True, kw_only=True):
 class ReleaseMatching(Command[Released], frozen=True, kw_only=True):
     """Give back all that `owner` or `identifier` holds in a subnet, or (owner) anywhere."""
 
+    takes_long = True
     needs = Role.ALLOCATOR
     subnet: Reference | None = None
     scope: Reference | None = None
@@ -324,11 +333,13 @@ class ReleasePrefix(Command[Released], frozen=True, kw_only=True):
 class RepairBook(Command[CheckReport], frozen=True, kw_only=True):
     """Check the book and rebuild what is derived (free extents); held addresses never change."""
 
+    takes_long = True
     needs = Role.ADMIN
 
 
 class Batch(Command[tuple[Result, ...]], frozen=True, kw_only=True):
     """Several commands in one transaction, all or none; the answers come in their order."""
 
+    takes_long = True
     needs = Role.VIEWER
     commands: tuple[Command[Result], ...]

@@ -53,6 +53,8 @@ class Query(
     """A question; it changes nothing and sees one snapshot."""
 
     needs: ClassVar[Role] = Role.VIEWER
+    takes_long: ClassVar[bool] = False
+    """Whether its work grows with the book, so that it may take minutes."""
 
 
 class GetProject(Query[Project], frozen=True, kw_only=True):
@@ -158,6 +160,7 @@ class ListPrefixAllocations(Query[Page[PrefixAllocation]], frozen=True, kw_only=
 class GetUtilisation(Query[Page[Utilisation]], frozen=True, kw_only=True):
     """Exact use of the named subnets, subnet pools or scopes; of all scopes when none is named."""
 
+    takes_long = True
     containers: tuple[Reference, ...] = ()
     scope: Reference | None = None
     kind: str | None = None
@@ -207,6 +210,7 @@ class ListTree(Query[Page[PrefixNode]], frozen=True, kw_only=True):
 class PreviewDelete(Query[Deleted], frozen=True, kw_only=True):
     """What deleting with cascade would remove; exactly one of the references is given."""
 
+    takes_long = True
     scope: Reference | None = None
     pool: Reference | None = None
     subnet: Reference | None = None
@@ -215,8 +219,11 @@ class PreviewDelete(Query[Deleted], frozen=True, kw_only=True):
 class CheckBook(Query[CheckReport], frozen=True, kw_only=True):
     """Prove the book consistent, or name what is not (RELIABILITY: S1-S5, S13)."""
 
+    takes_long = True
     needs = Role.ADMIN
 
 
 class GetStatus(Query[BookStatus], frozen=True, kw_only=True):
     """Which book this is and how much it holds."""
+
+    takes_long = True

@@ -91,8 +91,11 @@ class Dialect(ABC):
         """What this process must hold before it opens a transaction of that mode."""
 
     @abstractmethod
-    def begin(self, conn: Connection, mode: str) -> None:
-        """Begin a transaction: `read` (one snapshot) or `write`."""
+    def begin(self, conn: Connection, mode: str, deadline: float | None = None) -> None:
+        """Begin a transaction: `read` (one snapshot) or `write`.
+
+        A silent server is not waited for beyond the deadline (monotonic seconds).
+        """
 
     # Any: the driver's parameters are of whatever types the statement's columns have.
     @abstractmethod

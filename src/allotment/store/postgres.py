@@ -6,6 +6,7 @@ writer that is not patient never waits for an extent.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
@@ -13,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,6 +29,7 @@ from allotment.store.dialect import (
     SubnetRow,
     split_at_carry,
 )
+from allotment.store.postgres_connection import TimedConnection
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
 from allotment.store.session import Write
@@ -40,6 +42,8 @@ CONNECTIONS = 16
 CONNECTIONS_MORE = 16
 CONNECTION_WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 10
+GRACE_SECONDS = 0.5
+STATEMENT_SECONDS = 30
 
 _SUBNETS = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
@@ -100,16 +104,22 @@ class PostgresDialect(Dialect):
             pool_timeout=CONNECTION_WAIT_SECONDS,
             pool_use_lifo=True,
         )
+        event.listen(self.engine, "do_connect", _connect)
 
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """Nothing: the database has row locks."""
         return nullcontext()
 
-    def begin(self, conn: Connection, mode: str) -> None:
+    def begin(self, conn: Connection, mode: str, deadline: float | None = None) -> None:
         """READ COMMITTED to write; one read-only snapshot to read."""
         if mode == "read":
             conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        _raw(conn).give_up_at = None if deadline is None else deadline + GRACE_SECONDS
         conn.begin()
+        seconds = STATEMENT_SECONDS if deadline is None else deadline - time.monotonic()
+        if seconds > STATEMENT_SECONDS:
+            limit = f"{int(seconds * 1000)}ms"
+            _raw(conn).execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
 
     def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
         """All in one round trip."""
@@ -239,7 +249,12 @@ def _bound(row: AllocationRow) -> tuple[object, ...]:
     )
 
 
-def _raw(conn: Connection) -> psycopg.Connection[Any]:
+# Any: what SQLAlchemy hands a driver.
+def _connect(_dialect: Any, _record: Any, args: Any, params: Any) -> TimedConnection:
+    return TimedConnection.connect(*args, **params)
+
+
+def _raw(conn: Connection) -> TimedConnection:
     raw = conn.connection.driver_connection
-    assert isinstance(raw, psycopg.Connection)
+    assert isinstance(raw, TimedConnection)
     return raw

@@ -99,9 +99,9 @@ class Store:
         self.dialect.engine.dispose()
 
     @contextmanager
-    def reading(self) -> Iterator[Read]:
+    def reading(self, *, deadline: float | None = None) -> Iterator[Read]:
         """One snapshot for several statements."""
-        with self._guarded("read") as (conn, _):
+        with self._guarded("read", deadline) as (conn, _):
             r = Read(conn, self.dialect, self.clock())
             try:
                 yield r
@@ -109,9 +109,9 @@ class Store:
                 r.close_streams()
 
     @contextmanager
-    def writing(self, *, patient: bool = False) -> Iterator[Write]:
+    def writing(self, *, patient: bool = False, deadline: float | None = None) -> Iterator[Write]:
         """One transaction; commits at the end of the block, rolls back on any exception."""
-        with self._guarded("write") as (conn, enter):
+        with self._guarded("write", deadline) as (conn, enter):
             tx = Write(conn, self.dialect, self.clock(), patient=patient)
             try:
                 yield tx
@@ -121,7 +121,9 @@ class Store:
             self.dialect.commit(conn, tx.deferred)
 
     @contextmanager
-    def _guarded(self, mode: str) -> Iterator[tuple[Connection, Callable[[Phase], None]]]:
+    def _guarded(
+        self, mode: str, deadline: float | None
+    ) -> Iterator[tuple[Connection, Callable[[Phase], None]]]:
         if getattr(self._inside, "busy", False):
             raise Bug("a transaction was begun inside another", phase="begin")
         phase: Phase = "connect"
@@ -136,7 +138,7 @@ class Store:
                 conn = self.dialect.engine.connect()
                 try:
                     enter("begin")
-                    self.dialect.begin(conn, mode)
+                    self.dialect.begin(conn, mode, deadline)
                     enter("statement")
                     yield conn, enter
                 except self.dialect.errors as error:

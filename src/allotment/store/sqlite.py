@@ -114,7 +114,7 @@ class SqliteDialect(Dialect):
         finally:
             self._turn.release()
 
-    def begin(self, conn: Connection, mode: str) -> None:
+    def begin(self, conn: Connection, mode: str, deadline: float | None = None) -> None:
         """BEGIN for a snapshot, BEGIN IMMEDIATE to write."""
         conn.info["allotment_begin"] = "BEGIN" if mode == "read" else "BEGIN IMMEDIATE"
         conn.begin()

@@ -6,6 +6,7 @@ alone, and its row says why.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import Any, BinaryIO, Final, Generic, TypeVar
 
@@ -152,6 +153,7 @@ MODELS: Final[dict[str, type[Struct]]] = {
     "extras.tag": Slugged,
     "extras.taggeditem": TaggedItem,
 }
+_KEY: Final = re.compile(r"\A[A-Za-z0-9#._:-]{1,40}\Z")
 _LABELS: Final = ("prefix", "address", "start_address", "name", "asn", "slug")
 
 
@@ -188,6 +190,9 @@ class Fixture:
             fields = msgspec.convert(found.fields, MODELS.get(found.model, Struct))
         except msgspec.ValidationError as error:
             self._refuse(row, "object", f"it is no {found.model} of NetBox: {error}")
+            return
+        if not _KEY.match(key):
+            self._refuse(row, "pk", "a key is a number, or a short word")
             return
         if key in self._items[found.model]:
             self._refuse(row, "pk", "another object of the file has it")

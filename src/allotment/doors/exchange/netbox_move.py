@@ -5,8 +5,9 @@ Invariant: nothing is put into a scope, or under a project, that is not in the b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any, Final
 
 from allotment.doors.exchange import netbox_words as words
@@ -17,6 +18,7 @@ from allotment.doors.exchange.seat import Seat
 from allotment.doors.exchange.shelf import Shelf
 from allotment.errors import NotFound
 from allotment.model.commands import CreateAddressScope, CreateProject
+from allotment.model.names import NAME
 
 GLOBAL: Final = "Global"
 PRESENT: Final = (Outcome.IMPORTED, Outcome.UNCHANGED, Outcome.DIFFERS)
@@ -89,14 +91,21 @@ def _names_present(wishes: dict[Any, Wish]) -> Iterator[tuple[Any, str]]:  # Any
             yield key, wish.command.name
 
 
-def _free_name(row: Row, wanted: str, otherwise: str, taken: set[str]) -> str:
-    """The name, or another that nothing else of the file has."""
-    found = words.name(row, wanted, otherwise)
-    if found in taken:
-        row.leave_out("name", found, f"something else of the file has it; it is {otherwise!r} here")
-        found = otherwise
+def _free_name(row: Row, wanted: str, others: Iterable[str], taken: set[str]) -> str:
+    """The name, or another where the rule for names refuses it or something else has it."""
+    fault = words.obeys(NAME, wanted) or ("something else has it" if wanted in taken else "")
+    found = wanted
+    if fault:
+        found = next(name for name in others if not words.obeys(NAME, name) and name not in taken)
+        row.leave_out("name", wanted, f"{fault}; it is called {found!r} here")
     taken.add(found)
     return found
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """The name, and as many more like it as are needed."""
+    yield name
+    yield from (f"{name} ({number})" for number in count(2))
 
 
 def _scope(move: Move, item: Item[Vrf], taken: set[str]) -> CreateAddressScope:
@@ -110,8 +119,9 @@ def _scope(move: Move, item: Item[Vrf], taken: set[str]) -> CreateAddressScope:
     for what, given in targets.items():
         if given:
             row.leave_out(what, given, "the book holds addresses, not routes")
+    others = chain([f"VRF {vrf.rd}"] if vrf.rd else [], _numbered(f"VRF {item.key}"))
     return CreateAddressScope(
-        name=_free_name(row, vrf.name, f"VRF {vrf.rd or item.key}", taken),
+        name=_free_name(row, vrf.name, others, taken),
         description=words.description(row, vrf, f"RD {vrf.rd}" if vrf.rd else ""),
     )
 
@@ -132,6 +142,6 @@ def _project(move: Move, item: Item[Tenant], taken: set[str]) -> CreateProject:
     if tenant.group is not None:
         row.leave_out("group", tenant.group, "projects are not grouped")
     return CreateProject(
-        name=_free_name(row, tenant.name, f"tenant {item.key}", taken),
+        name=_free_name(row, tenant.name, _numbered(f"tenant {item.key}"), taken),
         description=words.description(row, tenant),
     )

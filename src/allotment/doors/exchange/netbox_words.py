@@ -1,4 +1,4 @@
-"""NetBox's words as words of the book: names, tags, hostnames, descriptions.
+"""NetBox's words as words of the book: tags, hostnames, descriptions.
 
 Invariant: what does not obey the model's rule for such a word is left out and noted, never bent in
 silence.
@@ -13,7 +13,7 @@ from typing import Any, Final
 from allotment.doors.exchange.netbox_file import Described, Fixture, Link
 from allotment.doors.exchange.report import Row
 from allotment.errors import InvalidValue
-from allotment.model.names import DESCRIPTION, HOSTNAME, NAME, TAG, Rule
+from allotment.model.names import DESCRIPTION, HOSTNAME, TAG, Rule
 
 USED: Final = "kept as a tag of what uses it"
 TAGGED: Final = "it is kept as a tag of what it names, if that is imported"
@@ -28,15 +28,6 @@ def obeys(rule: Rule, text: str) -> str:
     except InvalidValue as error:
         return str(error.facts["rule"])
     return ""
-
-
-def name(row: Row, text: str, otherwise: str) -> str:
-    """A name, or another where the rule for names refuses it."""
-    fault = obeys(NAME, text)
-    if not fault:
-        return text
-    row.leave_out("name", text, f"{fault}; it is called {otherwise!r} here")
-    return otherwise
 
 
 def description(row: Row, fields: Described, *more: str) -> str:
