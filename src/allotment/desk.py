@@ -28,7 +28,7 @@ from allotment.model.access import Actor
 from allotment.model.commands import Batch, Command
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
-from allotment.operations import perform, registry
+from allotment.operations import at_once, perform, registry
 from allotment.operations.explain import LOOK_AGAIN, explain
 from allotment.operations.registry import AGAIN
 from allotment.store.group_commit import GroupCommit
@@ -131,7 +131,7 @@ class LocalDesk:
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
         if len(jobs) == 1:
-            return [self._caught(jobs[0])]
+            return [self._served_singly(jobs[0])]
         try:
             with self.store.writing(deadline=max(job.deadline for job in jobs)) as tx:
                 outcomes = perform.perform_many(tx, [job.permit for job in jobs])
@@ -147,6 +147,19 @@ class LocalDesk:
             self._caught(job, wait=True) if outcome is AGAIN else outcome
             for job, outcome in zip(jobs, outcomes, strict=True)
         ]
+
+    def _served_singly(self, job: Job) -> Any:
+        """One job that nobody else shares a transaction with: in one statement, if it can be."""
+        if self.store.dialect.concurrent and at_once.is_plain(job.permit.request):
+            try:
+                made = at_once.allocate(self.store, job.permit, job.deadline)
+            except CommitUnknown as error:
+                return error
+            except StoreError:
+                made = None  # the transaction's own retries see to it
+            if made is not None:
+                return made
+        return self._caught(job)
 
     def _caught(self, job: Job, *, wait: bool = False) -> Any:
         """The outcome of a job served alone, as long as there is time for it."""

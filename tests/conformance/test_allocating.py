@@ -363,3 +363,33 @@ def test_a_subnet_that_holds_addresses_is_deleted_by_cascade_only(
     assert desk.do(DeleteSubnet(subnet="net", cascade=True), me).contents["allocations"] == 1
     report = desk.ask(CheckBook(), me)
     assert (report.clean, report.subnets, report.allocations, report.extents) == (True, 0, 0, 0)
+
+
+def test_one_statement_writes_what_a_transaction_writes(
+    desk: LocalDesk, me: Actor, net: Subnet
+) -> None:
+    """PostgreSQL serves the plainest request in one statement: the same rows, byte for byte."""
+    import json
+
+    from sqlalchemy import select
+
+    from allotment.store import schema
+
+    wish = AllocateAddress(
+        subnet=str(net.id), hostname="Web-1", mac=Mac("02:00:5e:00:53:01"), description='"q" \\ é'
+    )
+    alone = desk.do(wish, me)
+    (batched,) = desk.do(Batch(commands=(wish,)), me)
+    with desk.store.reading() as r:
+        rows = r.run(select(schema.allocation).order_by(schema.allocation.c.address)).all()
+        events = r.run(select(schema.event).order_by(schema.event.c.id.desc()).limit(2)).all()
+    own = ("id", "address", "created_at")
+    kept = [{k: v for k, v in row._mapping.items() if k not in own} for row in rows]
+    assert kept[0] == kept[1]
+    answers = [json.loads(events[1].answer), json.loads(events[0].answer)[0]]
+    assert [one["address"] for one in answers] == ["192.0.2.2", "192.0.2.3"]
+    for answer, made in zip(answers, (alone, batched), strict=True):
+        assert answer["id"] == str(made.id)  # type: ignore[attr-defined]  # as above
+    first, second = ({k: v for k, v in one.items() if k not in own} for one in answers)
+    assert first == second
+    assert json.loads(events[1].command) == json.loads(events[0].command)["commands"][0]

@@ -34,6 +34,7 @@ PACKAGE = Path(__file__).parents[2] / "src" / "allotment"
 Modules = Mapping[str, ast.Module]
 
 OPENS_TRANSACTIONS = {"desk.py"}
+ALLOCATES_AT_ONCE = {"store/session.py", "operations/at_once.py"}
 OPENS_CONNECTIONS = {"store/session.py", "store/upgrade.py"}
 MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"}
 DECORATORS = {"handles", "handles_many", "answers"}
@@ -299,6 +300,10 @@ def transactions_begin_at_the_desk_only(code: Modules) -> Iterator[str]:
                     path not in OPENS_TRANSACTIONS
                 ):
                     yield f"{path}:{node.lineno} opens a transaction"
+                case ast.Call(ast.Attribute(_, "allocate_at_once")) if (
+                    path not in ALLOCATES_AT_ONCE
+                ):
+                    yield f"{path}:{node.lineno} allocates without a transaction of the desk's"
                 case ast.Call(
                     ast.Attribute(
                         ast.Name("engine") | ast.Attribute(attr="engine"),

@@ -525,9 +525,7 @@ class NaiveBook:
 
         return Plan(set(), enter)
 
-    def release_matching(
-        self, name: str | None, owner: str | None, identifier: str | None
-    ) -> Plan:
+    def release_matching(self, name: str | None, owner: str | None, identifier: str | None) -> Plan:
         """Give back what an owner or an identifier holds, in one subnet or in all."""
         where = list(self.subnets.values()) if name is None else [self.subnets[name]]
         found = [

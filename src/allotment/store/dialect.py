@@ -67,6 +67,25 @@ class EventRow(NamedTuple):
     answer: str
 
 
+class PlainAllocation(NamedTuple):
+    """All that one plain allocation writes, but for the address.
+
+    The event's answer is `answer_head`, the address as text, `answer_tail`.
+    """
+
+    subnet_id: UUID
+    now: int
+    id: UUID
+    status: str
+    hostname: str | None
+    mac: str | None
+    description: str | None
+    actor: str
+    command: str
+    answer_head: str
+    answer_tail: str
+
+
 class Dialect(ABC):
     """One kind of database."""
 
@@ -137,6 +156,17 @@ class Dialect(ABC):
         Skips extents that others have locked, unless the transaction is patient. What is taken
         may be less than wanted; that alone proves nothing.
         """
+
+    # Any: the driver's own connection.
+    def allocate_at_once(
+        self, raw: Any, wish: PlainAllocation, deadline: float
+    ) -> tuple[int, int] | None:
+        """Allocate the lowest free address in one statement that is its own transaction.
+
+        Returns:
+            (family, address); None when that cannot be (nothing was changed): use a transaction.
+        """
+        return None
 
     @abstractmethod
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:

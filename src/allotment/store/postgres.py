@@ -26,6 +26,7 @@ from allotment.store.dialect import (
     Dialect,
     EventRow,
     LockedSubnet,
+    PlainAllocation,
     SubnetRow,
     split_at_carry,
 )
@@ -50,6 +51,9 @@ _SUBNETS = (
     " WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
 )
 _LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest(%b::int8[]) AS n"
+_ALLOCATE = (
+    "SELECT taken_family, taken FROM allotment_allocate(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
 _TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
 
 _ALLOCATION = (
@@ -175,6 +179,17 @@ class PostgresDialect(Dialect):
         with _raw(tx.conn).pipeline():
             found = _raw(tx.conn).execute(_TAKE, (container, count, tx.now, tx.patient, False))
         return _extents(found)
+
+    def allocate_at_once(
+        self, raw: Any, wish: PlainAllocation, deadline: float
+    ) -> tuple[int, int] | None:
+        """One round trip: the server locks, takes, enters and commits."""
+        assert isinstance(raw, TimedConnection)
+        raw.give_up_at = deadline + GRACE_SECONDS
+        raw.autocommit = True
+        row = raw.execute(_ALLOCATE, wish, prepare=True).fetchone()
+        raw.autocommit = False
+        return None if row is None else (row[0], unpack(row[1]))
 
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
         """One INSERT, whatever their number."""

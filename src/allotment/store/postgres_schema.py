@@ -106,6 +106,47 @@ NATIVE_SCHEMA = (
     END
     $$
     """,
+    # One plain allocation in one statement: the same steps in the same order as the portable path.
+    # No row: not a subnet of that placement, or nothing free that nobody has locked.
+    """
+    CREATE FUNCTION allotment_allocate(
+      container uuid, moment bigint, new_id uuid, new_status text, new_hostname text,
+      new_mac text, new_description text,
+      event_actor text, event_command text, answer_head text, answer_tail text
+    ) RETURNS TABLE (taken_family smallint, taken bytea)
+    LANGUAGE plpgsql VOLATILE AS $$
+    DECLARE
+      extent record;
+    BEGIN
+      SELECT s.family INTO taken_family FROM subnet s
+        WHERE s.id = container AND s.placement = 'lowest' FOR KEY SHARE;
+      IF NOT FOUND THEN
+        RETURN;
+      END IF;
+      SELECT f.first, f.last INTO extent FROM free_extent f
+        WHERE f.container_id = container AND f.available_at <= moment
+        ORDER BY f.last LIMIT 1 FOR UPDATE SKIP LOCKED;
+      IF NOT FOUND THEN
+        RETURN;
+      END IF;
+      taken := extent.first;
+      IF extent.first = extent.last THEN
+        DELETE FROM free_extent f WHERE f.container_id = container AND f.last = extent.last;
+      ELSE
+        UPDATE free_extent f SET first = allotment_add(extent.first, 1)
+          WHERE f.container_id = container AND f.last = extent.last;
+      END IF;
+      INSERT INTO allocation
+          (subnet_id, address, id, created_at, status, hostname, mac, description)
+        VALUES (container, taken, new_id, moment, new_status, new_hostname, new_mac,
+          new_description);
+      INSERT INTO event (at, actor, command, answer)
+        VALUES (moment, event_actor, event_command,
+          answer_head || host(allotment_inet(taken_family, taken)) || answer_tail);
+      RETURN NEXT;
+    END
+    $$
+    """,
     """
     CREATE VIEW allocation_readable AS
       SELECT s.scope_id, a.subnet_id, allotment_inet(s.family, a.address) AS address, a.status,

@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from allotment.errors import Bug, Overloaded, Phase, StoreError
 
 if TYPE_CHECKING:
-    from allotment.store.dialect import Dialect
+    from allotment.store.dialect import Dialect, PlainAllocation
 
 Clock = Callable[[], int]
 STREAM_ROWS = 10_000
@@ -120,6 +120,24 @@ class Store:
             enter("commit")
             self.dialect.commit(conn, tx.deferred)
 
+    def allocate_at_once(self, wish: PlainAllocation, deadline: float) -> tuple[int, int] | None:
+        """As the dialect's; whatever is lost on the way is lost while committing."""
+        phase: Phase = "connect"
+        try:
+            pooled = self.dialect.engine.raw_connection()
+            try:
+                phase = "commit"
+                return self.dialect.allocate_at_once(pooled.driver_connection, wish, deadline)
+            except BaseException:
+                pooled.invalidate()
+                raise
+            finally:
+                pooled.close()
+        except PoolTimeout as error:
+            raise _all_in_use() from error
+        except self.dialect.errors as error:
+            raise self._unconnected(error, phase) from error
+
     @contextmanager
     def _guarded(
         self, mode: str, deadline: float | None
@@ -151,9 +169,7 @@ class Store:
                 finally:
                     conn.close()
         except PoolTimeout as error:
-            raise Overloaded(
-                "every connection to the database is in use; try again", phase="connect"
-            ) from error
+            raise _all_in_use() from error
         except self.dialect.errors as error:
             raise self._unconnected(error, phase) from error
         except StoreError as error:
@@ -180,3 +196,7 @@ class Store:
             trusted = False
         if not trusted:
             self.dialect.discard(conn)
+
+
+def _all_in_use() -> Overloaded:
+    return Overloaded("every connection to the database is in use; try again", phase="connect")

@@ -19,6 +19,7 @@ from allotment.doors.exchange.csv_import import import_csv
 from allotment.doors.exchange.netbox import import_netbox
 from allotment.doors.exchange.report import Report
 from allotment.doors.exchange.seat import DeskSeat, Seat, every
+from allotment.model.commands import DeleteAddressScope, DeleteProject
 from allotment.model.queries import (
     CheckBook,
     ListAddressScopes,
@@ -33,7 +34,16 @@ from allotment.model.wire import plain
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files"
 # Of each book its own: everything else must be the same after a copy.
-_OWN = ("id", "scope_id", "parent_id", "pool_id", "subnet_id", "project_id", "created_at", "version")
+_OWN = (
+    "id",
+    "scope_id",
+    "parent_id",
+    "pool_id",
+    "subnet_id",
+    "project_id",
+    "created_at",
+    "version",
+)
 
 
 @pytest.fixture(scope="session")
@@ -158,6 +168,27 @@ def _contents(seat: Seat) -> dict[str, list[str]]:
         ],
     }
     return {noun: sorted(items) for noun, items in found.items()}
+
+
+@pytest.fixture(scope="module")
+def two_books() -> Iterator[tuple[DeskSeat, DeskSeat]]:
+    """Two books in memory for many examples, each of which empties them first."""
+    with open_book("sqlite://") as one, open_book("sqlite://") as other:
+        yield DeskSeat(one, local_owner()), DeskSeat(other, local_owner())
+
+
+@pytest.fixture(scope="session")
+def emptied() -> Callable[[DeskSeat], DeskSeat]:
+    """Removes all that is in a book."""
+
+    def empty(seat: DeskSeat) -> DeskSeat:
+        for scope in list(every(seat, ListAddressScopes())):
+            seat.do(DeleteAddressScope(scope=str(scope.id), cascade=True))
+        for project in list(every(seat, ListProjects())):
+            seat.do(DeleteProject(project=str(project.id)))
+        return seat
+
+    return empty
 
 
 @pytest.fixture(scope="session")

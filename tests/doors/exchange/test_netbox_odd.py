@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allotment import local_owner, open_book
 from allotment.doors.exchange.report import Outcome
 from allotment.doors.exchange.seat import DeskSeat
 from allotment.errors import InvalidValue
@@ -237,7 +235,11 @@ def test_what_is_in_conflict_with_the_book_is_refused_and_the_rest_imported(
     "raw",
     [
         *(b"", b"{}", b"[", b"7", b"\xff\xfe[]", b'"text"', b'{"results": []}'),
-        *(b"[" * 100_000, b'[{"a": ' * 20_000, b'[{"model": "ipam.prefix", "fields": {"\xff": 1}}]'),
+        *(
+            b"[" * 100_000,
+            b'[{"a": ' * 20_000,
+            b'[{"model": "ipam.prefix", "fields": {"\xff": 1}}]',
+        ),
     ],
     ids=lambda raw: repr(raw[:20]),
 )
@@ -309,16 +311,15 @@ MODELS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(MODELS, FIELDS), max_size=12))
+@settings(max_examples=60)
+@given(objects=st.lists(st.tuples(MODELS, FIELDS), max_size=12))
 def test_no_fixture_crashes_the_import_or_spoils_the_book(
-    from_netbox: Callable[..., Any], objects: list[tuple[str, Any]]
+    two_books: Any, emptied: Any, from_netbox: Any, objects: list[tuple[str, Any]]
 ) -> None:
-    with open_book("sqlite://") as desk:
-        seat = DeskSeat(desk, local_owner())
-        first = from_netbox(seat, fixture(*objects))
-        told = [row for row in first.rows if row.kind != "global table"]
-        assert len(told) == len(objects), "a row for each object"
-        again = from_netbox(seat, fixture(*objects))
-        assert again.counts()[Outcome.IMPORTED] == 0, "again, nothing is new"
-        assert seat.ask(CheckBook()).clean
+    seat = emptied(two_books[0])
+    first = from_netbox(seat, fixture(*objects))
+    told = [row for row in first.rows if row.kind != "global table"]
+    assert len(told) == len(objects), "a row for each object"
+    again = from_netbox(seat, fixture(*objects))
+    assert again.counts()[Outcome.IMPORTED] == 0, "again, nothing is new"
+    assert seat.ask(CheckBook()).clean

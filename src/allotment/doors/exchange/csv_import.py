@@ -143,7 +143,8 @@ class CsvImport:
             return
         there = self._shelf.project(name) if kind == "project" else self._shelf.scope(name)
         if there is None:
-            row = self._report.row(kind, f"line {self._needed[kind, name]}", name)
+            source = f"named in line {self._needed[kind, name]}"
+            row = self._report.row(kind, source, name)
             wishes[name] = Wish(row, _MAKE_NAMED[kind](name=name))
 
     def _held(self, *, prefixes: bool) -> Iterator[Wish]:

@@ -104,10 +104,12 @@ class Shelf:
 
     def subnet_around(self, scope: str, place: Address | Prefix) -> Subnet | None:
         """The subnet that holds an address."""
+        self.scope(scope)
         return next((subnet for _, subnet in self._subnets[scope].around(place)), None)
 
     def pool_around(self, scope: str, place: Address | Prefix) -> Prefix | None:
         """The prefix of the deepest subnet pool around a place; it is a reference to the pool."""
+        self.scope(scope)
         return next((prefix for prefix, _ in self._pools[scope].around(place)), None)
 
     def held(self, subnet: Subnet) -> dict[int, Allocation]:
@@ -128,6 +130,7 @@ class Shelf:
             subnet = self.subnet_around(scope, where)
             return None if subnet is None else self.held(subnet).get(where.value)
         assert where is not None, "anything inside a scope has a place"
+        self.scope(scope)
         return self._inside(kind)[scope].get(where)
 
     def _inside(self, kind: type[Command[Any]]) -> Inside:  # Any: whatever it answers
