@@ -86,10 +86,10 @@ def _remove_below(tx: Write, parent_id: UUID) -> None:
             continue
         done.add(one.holder_id)
         if one.kind == "subnet":
-            directory.lock(tx, SUBNET, one.holder_id, exclusive=True)
+            directory.lock(tx, SUBNET, one.holder_id, exclusive=True, queued=False)
             remove_subnet(tx, one.holder_id)
         elif one.kind == "pool":
-            directory.lock(tx, POOL, one.holder_id, exclusive=True)
+            directory.lock(tx, POOL, one.holder_id, exclusive=True, queued=False)
             _remove_below(tx, one.holder_id)
             remove_pool(tx, one.holder_id)
         else:

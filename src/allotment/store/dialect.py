@@ -143,6 +143,13 @@ class Dialect(ABC):
         """Wait until no other transaction is at work under these (actor, idempotency key)."""
 
     @abstractmethod
+    def queue(self, tx: Write, container: UUID, *, exclusive: bool) -> None:
+        """Stand in the queue for a container, before its row is locked: first come, first served.
+
+        Row locks alone let those who share a row pass whoever waits to have it alone.
+        """
+
+    @abstractmethod
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """The subnets that exist, kept from being deleted or reshaped until the end.
 

@@ -139,13 +139,17 @@ def find_project_id(r: Read, reference: str | None) -> UUID | None:
     return found
 
 
-def lock(tx: Write, kind: Kind, row_id: UUID, *, exclusive: bool) -> None:
+def lock(tx: Write, kind: Kind, row_id: UUID, *, exclusive: bool, queued: bool = True) -> None:
     """Keep a row from being deleted; `exclusive` keeps everybody else from locking it too.
+
+    `queued` makes it first come, first served; not for thousands of rows in one transaction.
 
     Raises:
         NotFound: it was deleted meanwhile.
     """
     table = kind.table
+    if queued:
+        tx.dialect.queue(tx, row_id, exclusive=exclusive)
     query = select(table.c.id).where(table.c.id == row_id)
     query = (
         query.with_for_update() if exclusive else query.with_for_update(read=True, key_share=True)

@@ -46,6 +46,8 @@ CONNECT_SECONDS = 10
 GRACE_SECONDS = 0.5
 STATEMENT_SECONDS = 30
 
+_QUEUE = "SELECT pg_advisory_xact_lock_shared(allotment_queue(id)) FROM unnest(%b::uuid[]) AS id"
+_QUEUE_ALONE = "SELECT pg_advisory_xact_lock(allotment_queue(id)) FROM unnest(%b::uuid[]) AS id"
 _SUBNETS = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
     " WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
@@ -155,11 +157,17 @@ class PostgresDialect(Dialect):
         with _raw(tx.conn).pipeline():
             _raw(tx.conn).execute(_LOCK_KEYS, (numbers,))
 
+    def queue(self, tx: Write, container: UUID, *, exclusive: bool) -> None:
+        """An advisory lock of the transaction: its queue is fair."""
+        with _raw(tx.conn).pipeline():
+            _raw(tx.conn).execute(_QUEUE_ALONE if exclusive else _QUEUE, ([container],))
+
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """Lock, look and take in one round trip."""
         raw = _raw(tx.conn)
         takes = {}
         with raw.pipeline():
+            raw.execute(_QUEUE, (list(wanted),))
             rows = raw.execute(_SUBNETS, (list(wanted),))
             for subnet_id, count in sorted(wanted.items()):
                 if count:

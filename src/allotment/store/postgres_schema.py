@@ -106,6 +106,13 @@ NATIVE_SCHEMA = (
     END
     $$
     """,
+    # The number of a container's queue: two that share one only wait for each other.
+    """
+    CREATE FUNCTION allotment_queue(container uuid) RETURNS bigint
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+      SELECT ('x' || substr(replace(container::text, '-', ''), 1, 16))::bit(64)::bigint
+    $$
+    """,
     # One plain allocation in one statement: the same steps in the same order as the portable path.
     # No row: not a subnet of that placement, or nothing free that nobody has locked.
     """
@@ -118,6 +125,7 @@ NATIVE_SCHEMA = (
     DECLARE
       extent record;
     BEGIN
+      PERFORM pg_advisory_xact_lock_shared(allotment_queue(container));
       SELECT s.family INTO taken_family FROM subnet s
         WHERE s.id = container AND s.placement = 'lowest' FOR KEY SHARE;
       IF NOT FOUND THEN

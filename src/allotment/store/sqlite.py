@@ -157,6 +157,9 @@ class SqliteDialect(Dialect):
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """Nothing: there is one writer."""
 
+    def queue(self, tx: Write, container: UUID, *, exclusive: bool) -> None:
+        """Nothing: there is one writer."""
+
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """The whole database is locked already: read them, and take."""
         raw = _raw(tx.conn)

@@ -311,7 +311,7 @@ MODELS = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=150)
 @given(objects=st.lists(st.tuples(MODELS, FIELDS), max_size=12))
 def test_no_fixture_crashes_the_import_or_spoils_the_book(
     two_books: Any, emptied: Any, from_netbox: Any, objects: list[tuple[str, Any]]

@@ -168,7 +168,7 @@ def built(seat: DeskSeat, commands: list[Command[Any]], text: str) -> int:
     return done
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(given=st.tuples(st.lists(COMMANDS, min_size=1, max_size=14), DESCRIPTIONS))
 def test_export_then_import_gives_the_same_book(
     two_books: Any, emptied: Any, contents: Any, from_csv: Any, given: Any

@@ -101,7 +101,9 @@ def _rehearsal(invocation: Invocation) -> Seat:
     from allotment.bootstrap import local_owner, open_book
     from allotment.config import is_new, parse_url
 
-    stage = DeskSeat(open_book("sqlite://"), local_owner())
+    memory = open_book("sqlite://")
+    click.get_current_context().call_on_close(memory.close)
+    stage = DeskSeat(memory, local_owner())
     if is_new(parse_url(invocation.database)):
         return stage
     return Rehearsal(invocation, stage)

@@ -93,7 +93,6 @@ def _tell_why(invocation: Invocation, report: Report) -> None:
     if not reasons and not parts:
         return
     shown = list(chain(reasons, parts))[:_REASONS_MAX]
-    output.said(invocation, "")
     output.write("\nWhat is not in the book as the file has it, and why:\n")
     output.table(shown, _WHY)
     more = len(reasons) + len(parts) - len(shown)
@@ -112,5 +111,5 @@ _WHY: Final = (
     Column("kind", lambda told: visible(told.kind), style=lambda _: "bold"),
     Column("what", lambda told: visible(told.outcome), style=lambda _: "yellow"),
     Column("why", lambda told: visible(told.reason)),
-    Column("the first", _first, style=lambda _: "dim"),
+    Column("the first", _first, style=lambda _: "dim", wide=True),
 )
