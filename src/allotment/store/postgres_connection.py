@@ -5,6 +5,7 @@ Invariant: a wait that is given up ends the connection; nobody uses it again.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -12,6 +13,9 @@ import psycopg
 from psycopg.errors import _WaitTimeout
 
 WAIT_SECONDS_MIN = 0.1
+
+# What psycopg would say there is in the errors it raises; who wants it adds a handler.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statements' columns

@@ -60,7 +60,7 @@ def _json(report: Report) -> Iterator[str]:
 
 
 def _tell(invocation: Invocation, report: Report) -> None:
-    title = f"{report.file}: {counted(len(report.rows), 'rows')}"
+    title = f"{report.file}: {counted(report.size, 'rows')}"
     output.said(invocation, title)
     if report.dry_run:
         output.said(invocation, "dry run: nothing was changed; it would be as follows")

@@ -144,7 +144,7 @@ class CsvImport:
         there = self._shelf.project(name) if kind == "project" else self._shelf.scope(name)
         if there is None:
             source = f"named in line {self._needed[kind, name]}"
-            row = self._report.row(kind, source, name)
+            row = self._report.row(kind, source, name, implied=True)
             wishes[name] = Wish(row, _MAKE_NAMED[kind](name=name))
 
     def _held(self, *, prefixes: bool) -> Iterator[Wish]:

@@ -68,7 +68,7 @@ def bring_scopes(move: Move) -> None:
     """Open an address scope for each VRF, and one for the global table if something is in it."""
     wishes: dict[str | None, Wish] = {}
     if _uses_global_table(move.fixture):
-        row = move.report.row("global table", "(global table)", GLOBAL)
+        row = move.report.row("global table", "(global table)", GLOBAL, implied=True)
         made = CreateAddressScope(name=GLOBAL, description="the global table of NetBox")
         wishes[None] = Wish(row, made)
     taken = {GLOBAL}

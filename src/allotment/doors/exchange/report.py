@@ -45,7 +45,10 @@ class LeftOut(NamedTuple):
 
 @dataclass(slots=True)
 class Row:
-    """One row of the file: where it stands, what it is about, what became of it."""
+    """One row of the file: where it stands, what it is about, what became of it.
+
+    An `implied` one is not in the file, but needed by others that are.
+    """
 
     kind: str
     source: str
@@ -54,6 +57,7 @@ class Row:
     reason: str = ""
     code: str | None = None
     left_out: list[LeftOut] = field(default_factory=list)
+    implied: bool = False
 
     def leave_out(self, what: str, value: object, why: str) -> None:
         """Note a part of the row that the book does not keep."""
@@ -92,9 +96,14 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     on_told: Callable[[], None] = lambda: None
 
-    def row(self, kind: str, source: str, label: str) -> Row:
+    @property
+    def size(self) -> int:
+        """How many rows the file has."""
+        return sum(not row.implied for row in self.rows)
+
+    def row(self, kind: str, source: str, label: str, *, implied: bool = False) -> Row:
         """A new row, of which nothing is known yet."""
-        made = Row(kind, source, label)
+        made = Row(kind, source, label, implied=implied)
         self.rows.append(made)
         return made
 
