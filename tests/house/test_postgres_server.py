@@ -29,7 +29,7 @@ def test_the_server_has_connections_for_the_races(postgres_server: PostgresServe
 
 def test_btree_gist_can_be_created(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
-        connection.execute("create extension btree_gist")
+        connection.execute("create extension if not exists btree_gist")
         connection.execute(
             "create table room (scope int, span int8range,"
             " constraint apart exclude using gist (scope with =, span with &&))"

@@ -256,7 +256,7 @@ def test_line_numbers_count_the_lines_inside_quotes(seat: DeskSeat, from_csv: An
     assert seat.ask(GetSubnetPool(pool="10.0.0.0/8")).description == "a\nb"
 
 
-def test_all_prefixes_of_a_cloud_are_taken_in_under_a_minute_of_work(
+def test_each_of_the_prefixes_of_a_cloud_is_a_pool_with_its_regions_and_services(
     seat: DeskSeat, aws_prefixes: Path, from_csv: Any
 ) -> None:
     report = from_csv(seat, aws_prefixes, "aws")
