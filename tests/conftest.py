@@ -52,6 +52,14 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture
+def blank_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a new PostgreSQL database without a book, dropped after the test."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
 def postgres_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A started PostgreSQL server for this test alone, which may kill it and start it again."""
     cluster = request.config.stash[RUN].own_cluster()
@@ -101,7 +109,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for a PostgreSQL server by fixture."""
-    wanted = {"postgres_server", "postgres_url", "postgres_cluster"}
+    wanted = {"postgres_server", "postgres_url", "blank_postgres_url", "postgres_cluster"}
     for item in items:
         if wanted & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)

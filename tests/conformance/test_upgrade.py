@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,12 @@ from allotment.model.queries import CheckBook, GetStatus, ListProjects
 from allotment.store import migrations, schema, upgrade
 from allotment.store.dialect import Dialect
 from allotment.store.postgres_schema import NATIVE_SCHEMA
-from postgres_server import PostgresServer
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The URL of a new PostgreSQL database without a book."""
-    url = postgres_server.create_database()
-    yield url
-    postgres_server.drop_database(url)
+def postgres_url(blank_postgres_url: str) -> str:
+    """Here books are made, not copied."""
+    return blank_postgres_url
 
 
 Dump = dict[str, list[tuple[object, ...]]]
