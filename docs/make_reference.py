@@ -85,7 +85,8 @@ def words(command: click.Command, context: click.Context) -> Iterator[str]:
 
 def context_of(command: click.Command, parent: click.Context | None, name: str) -> click.Context:
     """A context as wide as the page."""
-    return click.Context(command, parent=parent, info_name=name, terminal_width=96)
+    names = {"help_option_names": ["-h", "--help"]} if parent is None else {}
+    return click.Context(command, parent=parent, info_name=name, terminal_width=96, **names)
 
 
 def pages() -> dict[str, str]:

@@ -235,14 +235,18 @@ def test_every_item_gets_exactly_its_own_outcome(plan: list[int], led: int) -> N
 
 INTERRUPTED = textwrap.dedent(
     """
-    import signal, sys, threading
+    import signal, sys, threading, time
     from allotment.store import group_commit
 
     class Interrupt(Exception):
         pass
 
+    caught = []
+
     def interrupt(*_):
-        raise Interrupt
+        if not caught:
+            caught.append(True)
+            raise Interrupt
 
     signal.signal(signal.SIGUSR1, interrupt)
     group_commit.BATCHES_LED_MAX = 1
@@ -269,7 +273,11 @@ INTERRUPTED = textwrap.dedent(
     leader.start()
     begun.wait()
     main = threading.main_thread().ident
-    kill = lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    def kill():
+        # Again and again: one that comes just before the wait begins would wake nobody.
+        while not caught:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            time.sleep(0.05)
     threading.Thread(target=when_waiting, args=(1, kill), daemon=True).start()
     try:
         ask("interrupted")
@@ -300,14 +308,18 @@ def test_a_follower_interrupted_while_it_waits_leaves_no_group_without_a_leader(
 
 GATHERING = textwrap.dedent(
     """
-    import signal, sys, threading
+    import signal, sys, threading, time
     from allotment.store import group_commit
 
     class Interrupt(Exception):
         pass
 
+    caught = []
+
     def interrupt(*_):
-        raise Interrupt
+        if not caught:
+            caught.append(True)
+            raise Interrupt
 
     signal.signal(signal.SIGUSR1, interrupt)
     group_commit.GATHER_SECONDS = 30
@@ -342,7 +354,9 @@ GATHERING = textwrap.dedent(
     def kill():
         while not group._waiting:
             pass
-        signal.pthread_kill(main, signal.SIGUSR1)
+        while not caught:
+            signal.pthread_kill(main, signal.SIGUSR1)
+            time.sleep(0.05)
     threading.Thread(target=kill, daemon=True).start()
     try:
         group.submit("interrupted while it gathers")
