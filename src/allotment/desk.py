@@ -150,16 +150,13 @@ class LocalDesk:
 
     def _served_singly(self, job: Job) -> Any:
         """One job that nobody else shares a transaction with: in one statement, if it can be."""
-        if self.store.dialect.concurrent and at_once.is_plain(job.permit.request):
-            try:
-                made = at_once.allocate(self.store, job.permit, job.deadline)
-            except CommitUnknown as error:
-                return error
-            except StoreError:
-                made = None  # the transaction's own retries see to it
-            if made is not None:
-                return made
-        return self._caught(job)
+        try:
+            made = at_once.allocate(self.store, job.permit, job.deadline)
+        except CommitUnknown as error:
+            return error
+        except StoreError:
+            made = None  # the transaction's own retries see to it
+        return made or self._caught(job)
 
     def _caught(self, job: Job, *, wait: bool = False) -> Any:
         """The outcome of a job served alone, as long as there is time for it."""

@@ -5,8 +5,9 @@ Invariant: it writes exactly what the transaction of the same command writes, or
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec import structs
 
@@ -33,20 +34,16 @@ _PLAIN = {
     "identifier": None,
     "tags": (),
 }
-
-
-def is_plain(command: Any) -> bool:  # Any: a command of any kind
-    """Whether a request asks for nothing but any address of a subnet, named by its id."""
-    if type(command) is not AllocateAddress or read_id(command.subnet) is None:
-        return False
-    return all(getattr(command, field) == value for field, value in _PLAIN.items())
+_asked = attrgetter(*_PLAIN)
+_PLAINLY = tuple(_PLAIN.values())
 
 
 def allocate(store: Store, permit: Permit[Any], deadline: float) -> Allocation | None:
     """Hold an address at once; None when it takes a transaction (nothing was changed)."""
     command = permit.request
-    subnet_id = read_id(command.subnet)
-    assert subnet_id is not None
+    subnet_id = _plain_subnet(command)
+    if subnet_id is None or not store.dialect.concurrent:
+        return None
     now = store.clock()
     made = Allocation(
         id=uuid4(),
@@ -80,3 +77,10 @@ def allocate(store: Store, permit: Permit[Any], deadline: float) -> Allocation |
     if taken is None:
         return None
     return structs.replace(made, address=Address.of(*taken))
+
+
+def _plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
+    """The subnet, named by its id, of a request that asks for nothing but any address of it."""
+    if type(command) is AllocateAddress and _asked(command) == _PLAINLY:
+        return read_id(command.subnet)
+    return None

@@ -8,7 +8,7 @@ this class; nobody else asks which database it is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -97,9 +97,13 @@ class Dialect(ABC):
     concurrent: bool
     """Whether several transactions may write at once, so that locked rows are met."""
 
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
     def drop_connections(self) -> None:
         """Give up every connection: the next one is made anew."""
-        self.engine.dispose()
+        self.close()
 
     def discard(self, conn: Connection) -> None:
         """Give up one connection."""
@@ -164,11 +168,12 @@ class Dialect(ABC):
         may be less than wanted; that alone proves nothing.
         """
 
-    # Any: the driver's own connection.
     def allocate_at_once(
-        self, raw: Any, wish: PlainAllocation, deadline: float
+        self, wish: PlainAllocation, deadline: float, enter: Callable[[Phase], None]
     ) -> tuple[int, int] | None:
         """Allocate the lowest free address in one statement that is its own transaction.
+
+        Says `enter("commit")` before it is sent: from there on it may have been committed.
 
         Returns:
             (family, address); None when that cannot be (nothing was changed): use a transaction.

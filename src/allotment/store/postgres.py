@@ -7,7 +7,7 @@ writer that is not patient never waits for an extent.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from typing import Any
@@ -30,7 +30,7 @@ from allotment.store.dialect import (
     SubnetRow,
     split_at_carry,
 )
-from allotment.store.postgres_connection import TimedConnection
+from allotment.store.postgres_connection import Spares, TimedConnection
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
 from allotment.store.session import Write
@@ -54,7 +54,8 @@ _SUBNETS = (
 )
 _LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest(%b::int8[]) AS n"
 _ALLOCATE = (
-    "SELECT taken_family, taken FROM allotment_allocate(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "SELECT taken_family, taken"
+    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 )
 _TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
 
@@ -111,6 +112,12 @@ class PostgresDialect(Dialect):
             pool_use_lifo=True,
         )
         event.listen(self.engine, "do_connect", _connect)
+        self._spares = Spares(self.engine, _ALLOCATE)
+
+    def close(self) -> None:
+        """Those of the pool, and the spare ones."""
+        self._spares.close()
+        super().close()
 
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """Nothing: the database has row locks."""
@@ -189,15 +196,24 @@ class PostgresDialect(Dialect):
         return _extents(found)
 
     def allocate_at_once(
-        self, raw: Any, wish: PlainAllocation, deadline: float
+        self, wish: PlainAllocation, deadline: float, enter: Callable[[Phase], None]
     ) -> tuple[int, int] | None:
         """One round trip: the server locks, takes, enters and commits."""
-        assert isinstance(raw, TimedConnection)
-        raw.give_up_at = deadline + GRACE_SECONDS
-        raw.autocommit = True
-        row = raw.execute(_ALLOCATE, wish, prepare=True).fetchone()
-        raw.autocommit = False
-        return None if row is None else (row[0], unpack(row[1]))
+        spare = self._spares.take()
+        enter("commit")
+        try:
+            found = spare.run(
+                (wish.subnet_id.bytes, wish.now.to_bytes(8, "big"), wish.id.bytes, *wish[3:]),
+                deadline + GRACE_SECONDS,
+            )
+        except BaseException:
+            spare.close()
+            raise
+        self._spares.put_back(spare)
+        if not found.ntuples:
+            return None
+        family, taken = (unpack(found.get_value(0, column) or b"") for column in (0, 1))
+        return family, taken
 
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
         """One INSERT, whatever their number."""

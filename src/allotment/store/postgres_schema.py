@@ -10,10 +10,10 @@ _CIDR = "(set_masklen(allotment_inet(family, first), length::int)) inet_ops WITH
 
 NATIVE_SCHEMA = (
     "CREATE EXTENSION IF NOT EXISTS btree_gist",
-    # The readable form of a stored address.
+    # The readable form of a stored address. (Not STRICT: only so is it inlined.)
     """
     CREATE FUNCTION allotment_inet(family smallint, address bytea) RETURNS inet
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
       SELECT CASE family
         WHEN 4 THEN '0.0.0.0'::inet
           + ('x' || encode(substr(address, 13, 4), 'hex'))::bit(32)::bigint
@@ -51,6 +51,17 @@ NATIVE_SCHEMA = (
       END IF;
       RETURN high || substr(int8send(low), 5, 4);
     END
+    $$
+    """,
+    # address + 1, inlined where no byte but the last four changes.
+    """
+    CREATE FUNCTION allotment_next(address bytea) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+      SELECT CASE substr(address, 13, 4)
+        WHEN '\\xffffffff' THEN allotment_add(address, 1)
+        ELSE substr(address, 1, 12) || substr(
+          int8send(('x' || encode(substr(address, 13, 4), 'hex'))::bit(32)::bigint + 1), 5, 4)
+      END
     $$
     """,
     # How many addresses from first to last, when that is known to be below 2^32.
@@ -96,7 +107,7 @@ NATIVE_SCHEMA = (
           taken_last := extent.last;
           remaining := remaining - allotment_span(extent.first, extent.last);
         ELSE
-          UPDATE free_extent f SET first = allotment_add(cut, 1)
+          UPDATE free_extent f SET first = allotment_next(cut)
             WHERE f.container_id = container AND f.last = extent.last;
           taken_last := cut;
           remaining := 0;
@@ -114,7 +125,8 @@ NATIVE_SCHEMA = (
     $$
     """,
     # One plain allocation in one statement: the same steps in the same order as the portable path.
-    # No row: not a subnet of that placement, or nothing free that nobody has locked.
+    # No row: not a subnet of that placement, nothing free that nobody has locked, or addresses
+    # (::1.2.3.4) that this server and RFC 5952 write differently.
     """
     CREATE FUNCTION allotment_allocate(
       container uuid, moment bigint, new_id uuid, new_status text, new_hostname text,
@@ -127,7 +139,8 @@ NATIVE_SCHEMA = (
     BEGIN
       PERFORM pg_advisory_xact_lock_shared(allotment_queue(container));
       SELECT s.family INTO taken_family FROM subnet s
-        WHERE s.id = container AND s.placement = 'lowest' FOR KEY SHARE;
+        WHERE s.id = container AND s.placement = 'lowest'
+          AND (s.family = 4 OR s.first >= '\\x00000000000000000000000100000000') FOR KEY SHARE;
       IF NOT FOUND THEN
         RETURN;
       END IF;
@@ -141,7 +154,7 @@ NATIVE_SCHEMA = (
       IF extent.first = extent.last THEN
         DELETE FROM free_extent f WHERE f.container_id = container AND f.last = extent.last;
       ELSE
-        UPDATE free_extent f SET first = allotment_add(extent.first, 1)
+        UPDATE free_extent f SET first = allotment_next(extent.first)
           WHERE f.container_id = container AND f.last = extent.last;
       END IF;
       INSERT INTO allocation

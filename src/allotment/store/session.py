@@ -96,7 +96,7 @@ class Store:
 
     def close(self) -> None:
         """Give every connection back to the database."""
-        self.dialect.engine.dispose()
+        self.dialect.close()
 
     @contextmanager
     def reading(self, *, deadline: float | None = None) -> Iterator[Read]:
@@ -123,16 +123,13 @@ class Store:
     def allocate_at_once(self, wish: PlainAllocation, deadline: float) -> tuple[int, int] | None:
         """As the dialect's; whatever is lost on the way is lost while committing."""
         phase: Phase = "connect"
+
+        def enter(new: Phase) -> None:
+            nonlocal phase
+            phase = new
+
         try:
-            pooled = self.dialect.engine.raw_connection()
-            try:
-                phase = "commit"
-                return self.dialect.allocate_at_once(pooled.driver_connection, wish, deadline)
-            except BaseException:
-                pooled.invalidate()
-                raise
-            finally:
-                pooled.close()
+            return self.dialect.allocate_at_once(wish, deadline, enter)
         except PoolTimeout as error:
             raise _all_in_use() from error
         except self.dialect.errors as error:
