@@ -129,11 +129,28 @@ class LocalDesk:
         return _until_served(once, job.deadline, job.permit.request)
 
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
+        """Hot commands: the plainest at once, the others in one transaction."""
+        try:
+            permits = [job.permit for job in jobs]
+            outcomes: list[Any] = at_once.allocate(self.store, permits, _latest(jobs))
+        except CommitUnknown as error:
+            unknown = [at_once.is_plain(job.permit.request) for job in jobs]
+            outcomes = [error if lost else None for lost in unknown]
+        except StoreError:
+            outcomes = [None] * len(jobs)  # the transaction's own retries see to it
+        left = [place for place, outcome in enumerate(outcomes) if outcome is None]
+        if left:
+            served = self._serve_together([jobs[place] for place in left])
+            for place, outcome in zip(left, served, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    def _serve_together(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
         if len(jobs) == 1:
-            return [self._served_singly(jobs[0])]
+            return [self._caught(jobs[0])]
         try:
-            with self.store.writing(deadline=max(job.deadline for job in jobs)) as tx:
+            with self.store.writing(deadline=_latest(jobs)) as tx:
                 outcomes = perform.perform_many(tx, [job.permit for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
@@ -148,16 +165,6 @@ class LocalDesk:
             for job, outcome in zip(jobs, outcomes, strict=True)
         ]
 
-    def _served_singly(self, job: Job) -> Any:
-        """One job that nobody else shares a transaction with: in one statement, if it can be."""
-        try:
-            made = at_once.allocate(self.store, job.permit, job.deadline)
-        except CommitUnknown as error:
-            return error
-        except StoreError:
-            made = None  # the transaction's own retries see to it
-        return made or self._caught(job)
-
     def _caught(self, job: Job, *, wait: bool = False) -> Any:
         """The outcome of a job served alone, as long as there is time for it."""
         if time.monotonic() > job.deadline:
@@ -170,6 +177,10 @@ class LocalDesk:
             bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
             bug.__cause__ = error
             return bug
+
+
+def _latest(jobs: Sequence[Job]) -> float:
+    return max(job.deadline for job in jobs)
 
 
 def _deadline(request: Command[Any] | Query[Any]) -> float:

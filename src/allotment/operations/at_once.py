@@ -1,10 +1,11 @@
-"""The plainest request - any address of one subnet, by its id - in one statement.
+"""The plainest requests - any address of one subnet, by its id - in one round trip.
 
 Invariant: it writes exactly what the transaction of the same command writes, or nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 from uuid import UUID, uuid4
@@ -38,14 +39,41 @@ _asked = attrgetter(*_PLAIN)
 _PLAINLY = tuple(_PLAIN.values())
 
 
-def allocate(store: Store, permit: Permit[Any], deadline: float) -> Allocation | None:
-    """Hold an address at once; None when it takes a transaction (nothing was changed)."""
-    command = permit.request
-    subnet_id = _plain_subnet(command)
-    if subnet_id is None or not store.dialect.concurrent:
-        return None
+def allocate(
+    store: Store, permits: Sequence[Permit[Any]], deadline: float
+) -> list[Allocation | None]:
+    """Hold an address for each plain request among these, all in one transaction.
+
+    Returns:
+        The allocation for each; None where it takes another transaction (nothing was changed).
+
+    Raises:
+        StoreError: nothing was changed, except after CommitUnknown.
+    """
+    served: list[Allocation | None] = [None] * len(permits)
+    if not store.dialect.concurrent:
+        return served
     now = store.clock()
-    made = Allocation(
+    places, drafts, wishes = [], [], []
+    for place, permit in enumerate(permits):
+        subnet_id = _plain_subnet(permit.request)
+        if subnet_id is not None:
+            draft = _draft(permit.request, subnet_id, now)
+            places.append(place)
+            drafts.append(draft)
+            wishes.append(_wish(permit, draft))
+    if not wishes:
+        return served
+    taken = store.allocate_at_once(wishes, deadline)
+    for place, draft, one in zip(places, drafts, taken, strict=True):
+        if one is not None:
+            served[place] = structs.replace(draft, address=Address.of(*one))
+    return served
+
+
+def _draft(command: AllocateAddress, subnet_id: UUID, now: int) -> Allocation:
+    """The allocation as it will be, but for its address."""
+    return Allocation(
         id=uuid4(),
         subnet_id=subnet_id,
         address=_NOWHERE,
@@ -59,24 +87,28 @@ def allocate(store: Store, permit: Permit[Any], deadline: float) -> Allocation |
         tags=(),
         created_at=now,
     )
-    head, _, tail = wire.encode(made).decode().partition(_MARK)
-    wish = PlainAllocation(
-        subnet_id,
-        now,
-        made.id,
-        command.status.value,
-        made.hostname,
-        str(command.mac) if command.mac else None,
-        command.description or None,
+
+
+def _wish(permit: Permit[Any], draft: Allocation) -> PlainAllocation:
+    head, _, tail = wire.encode(draft).decode().partition(_MARK)
+    return PlainAllocation(
+        draft.subnet_id,
+        draft.created_at,
+        draft.id,
+        draft.status.value,
+        draft.hostname,
+        str(draft.mac) if draft.mac else None,
+        draft.description or None,
         permit.actor.name,
-        wire.encode(command).decode(),
+        wire.encode(permit.request).decode(),
         head + _MARK[:11],
         '"' + tail,
     )
-    taken = store.allocate_at_once(wish, deadline)
-    if taken is None:
-        return None
-    return structs.replace(made, address=Address.of(*taken))
+
+
+def is_plain(command: Any) -> bool:  # Any: a command of any kind
+    """Whether `allocate` tries to serve it."""
+    return _plain_subnet(command) is not None
 
 
 def _plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind

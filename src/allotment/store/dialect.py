@@ -169,16 +169,16 @@ class Dialect(ABC):
         """
 
     def allocate_at_once(
-        self, wish: PlainAllocation, deadline: float, enter: Callable[[Phase], None]
-    ) -> tuple[int, int] | None:
-        """Allocate the lowest free address in one statement that is its own transaction.
+        self, wishes: Sequence[PlainAllocation], deadline: float, enter: Callable[[Phase], None]
+    ) -> list[tuple[int, int] | None]:
+        """Allocate the lowest free addresses in one round trip that is its own transaction.
 
         Says `enter("commit")` before it is sent: from there on it may have been committed.
 
         Returns:
-            (family, address); None when that cannot be (nothing was changed): use a transaction.
+            For each (family, address), or None: nothing was changed for it, use a transaction.
         """
-        return None
+        return [None] * len(wishes)
 
     @abstractmethod
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:

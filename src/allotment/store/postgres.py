@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,14 +31,15 @@ from allotment.store.dialect import (
     SubnetRow,
     split_at_carry,
 )
-from allotment.store.postgres_connection import Spares, TimedConnection
+from allotment.store.postgres_connection import Spares, Statement, TimedConnection
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
+from allotment.store.postgres_values import Scalar, number, rows_of
 from allotment.store.session import Write
 
 SETTINGS = (
     "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
-    " -c plan_cache_mode=force_generic_plan"
+    " -c plan_cache_mode=force_generic_plan -c jit=off"
 )
 CONNECTIONS = 16
 CONNECTIONS_MORE = 16
@@ -46,48 +48,52 @@ CONNECT_SECONDS = 10
 GRACE_SECONDS = 0.5
 STATEMENT_SECONDS = 30
 
-_QUEUE = "SELECT pg_advisory_xact_lock_shared(allotment_queue(id)) FROM unnest(%b::uuid[]) AS id"
-_QUEUE_ALONE = "SELECT pg_advisory_xact_lock(allotment_queue(id)) FROM unnest(%b::uuid[]) AS id"
+_QUEUE = "SELECT pg_advisory_xact_lock_shared(allotment_queue(id)) FROM unnest($1::uuid[]) AS id"
+_QUEUE_ALONE = "SELECT pg_advisory_xact_lock(allotment_queue(id)) FROM unnest($1::uuid[]) AS id"
 _SUBNETS = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
-    " WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE"
+    " WHERE id = ANY($1) ORDER BY id FOR KEY SHARE"
 )
-_LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest(%b::int8[]) AS n"
+_LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int8[]) AS n"
 _ALLOCATE = (
     "SELECT taken_family, taken"
     " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 )
-_TAKE = "SELECT taken_first, taken_last FROM allotment_take(%s, %s, %s, %s, %s)"
+_ALLOCATE_MANY = (
+    "SELECT taken_family, taken"
+    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+)
+_TAKE = "SELECT taken_first, taken_last FROM allotment_take($1, $2, $3, $4, $5)"
 
 _ALLOCATION = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " hostname, mac, description, tags) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 )
 _ALLOCATIONS = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) SELECT * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[],"
-    " %b::int8[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[],"
-    " %b::text[])"
+    " hostname, mac, description, tags) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[],"
+    " $4::int8[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[],"
+    " $11::text[])"
 )
 _RUN = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) SELECT %s, %s::bytea || int8send(n),"
-    " encode(%s::bytea || int8send(%s + (n - %s)), 'hex')::uuid, %s, %s, %s, %s, %s, %s, %s, %s"
-    " FROM generate_series(%s::int8, %s::int8) AS n"
+    " hostname, mac, description, tags) SELECT $1, $2::bytea || int8send(n),"
+    " encode($3::bytea || int8send($4 + (n - $5)), 'hex')::uuid, $6, $7, $8, $9, $10, $11, $12, $13"
+    " FROM generate_series($14::int8, $15::int8) AS n"
 )
 _TAG = (
     "INSERT INTO allocation_tag (tag, subnet_id, address)"
-    " SELECT * FROM unnest(%b::text[], %b::uuid[], %b::bytea[])"
+    " SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[])"
 )
 _TAG_RUN = (
     "INSERT INTO allocation_tag (tag, subnet_id, address)"
-    " SELECT tag, %s, %s::bytea || int8send(n)"
-    " FROM unnest(%b::text[]) AS tag, generate_series(%s::int8, %s::int8) AS n"
+    " SELECT tag, $1, $2::bytea || int8send(n)"
+    " FROM unnest($3::text[]) AS tag, generate_series($4::int8, $5::int8) AS n"
 )
-_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (%s, %s, %s, %s)"
+_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES ($1, $2, $3, $4)"
 _EVENTS = (
     "INSERT INTO event (at, actor, command, answer)"
-    " SELECT * FROM unnest(%b::int8[], %b::text[], %b::text[], %b::text[])"
+    " SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[])"
 )
 
 
@@ -100,7 +106,7 @@ class PostgresDialect(Dialect):
     def __init__(self, url: str) -> None:
         place = make_url(url).set(drivername="postgresql+psycopg")
         self.shown = place.set(drivername="postgresql").render_as_string(hide_password=True)
-        query = {"connect_timeout": str(CONNECT_SECONDS), **place.query}
+        query = {"connect_timeout": str(CONNECT_SECONDS), **place.query, "client_encoding": "utf8"}
         given = query.pop("options", "")
         place = place.set(query={**query, "options": f"{SETTINGS} {given}".strip()})
         self.engine = create_engine(
@@ -112,7 +118,7 @@ class PostgresDialect(Dialect):
             pool_use_lifo=True,
         )
         event.listen(self.engine, "do_connect", _connect)
-        self._spares = Spares(self.engine, _ALLOCATE)
+        self._spares = Spares(self.engine)
 
     def close(self) -> None:
         """Those of the pool, and the spare ones."""
@@ -137,17 +143,12 @@ class PostgresDialect(Dialect):
     def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
         """All in one round trip."""
         if statements:
-            raw = _raw(conn)
-            with raw.pipeline():
-                _send(raw, statements)
+            _raw(conn).together([Statement(*one) for one in statements])
 
     def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
         """What was deferred and COMMIT in one round trip: an error in one keeps the other off."""
         if deferred:
-            raw = _raw(conn)
-            with raw.pipeline():
-                _send(raw, deferred)
-                raw.commit()
+            _raw(conn).together([Statement(*one) for one in deferred], commit=True)
         conn.commit()
 
     def translate(self, error: Exception, phase: Phase) -> StoreError:
@@ -161,69 +162,71 @@ class PostgresDialect(Dialect):
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """By advisory locks of the transaction, in order: held until it has committed or died."""
         numbers = sorted(_signed(int.from_bytes(_digest(key), "big")) for key in keys)
-        with _raw(tx.conn).pipeline():
-            _raw(tx.conn).execute(_LOCK_KEYS, (numbers,))
+        _raw(tx.conn).together([Statement(_LOCK_KEYS, (numbers,))])
 
     def queue(self, tx: Write, container: UUID, *, exclusive: bool) -> None:
         """An advisory lock of the transaction: its queue is fair."""
-        with _raw(tx.conn).pipeline():
-            _raw(tx.conn).execute(_QUEUE_ALONE if exclusive else _QUEUE, ([container],))
+        queue = _QUEUE_ALONE if exclusive else _QUEUE
+        _raw(tx.conn).together([Statement(queue, ([container],))])
 
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """Lock, look and take in one round trip."""
-        raw = _raw(tx.conn)
-        takes = {}
-        with raw.pipeline():
-            raw.execute(_QUEUE, (list(wanted),))
-            rows = raw.execute(_SUBNETS, (list(wanted),))
-            for subnet_id, count in sorted(wanted.items()):
-                if count:
-                    takes[subnet_id] = raw.execute(
-                        _TAKE, (subnet_id, count, tx.now, tx.patient, True)
-                    )
-        return {
-            row[0]: LockedSubnet(
-                SubnetRow(row[0], row[1], row[2], unpack(row[3]), *row[4:]),
-                _extents(takes[row[0]]) if row[0] in takes else [],
-            )
-            for row in rows.fetchall()
+        takes = [(subnet_id, count) for subnet_id, count in sorted(wanted.items()) if count]
+        _, rows, *taken = _raw(tx.conn).together(
+            [
+                Statement(_QUEUE, (list(wanted),)),
+                Statement(_SUBNETS, (list(wanted),)),
+                *(
+                    Statement(_TAKE, (subnet_id, count, tx.now, tx.patient, True))
+                    for subnet_id, count in takes
+                ),
+            ]
+        )
+        extents = {
+            subnet_id: _extents(found) for (subnet_id, _), found in zip(takes, taken, strict=True)
         }
+        locked = map(_subnet, rows_of(rows))
+        return {row.id: LockedSubnet(row, extents.get(row.id, [])) for row in locked}
 
     def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
         """By the native function."""
-        with _raw(tx.conn).pipeline():
-            found = _raw(tx.conn).execute(_TAKE, (container, count, tx.now, tx.patient, False))
-        return _extents(found)
+        take = Statement(_TAKE, (container, count, tx.now, tx.patient, False))
+        return _extents(_raw(tx.conn).together([take])[0])
 
     def allocate_at_once(
-        self, wish: PlainAllocation, deadline: float, enter: Callable[[Phase], None]
-    ) -> tuple[int, int] | None:
-        """One round trip: the server locks, takes, enters and commits."""
+        self, wishes: Sequence[PlainAllocation], deadline: float, enter: Callable[[Phase], None]
+    ) -> list[tuple[int, int] | None]:
+        """One round trip: the server locks, takes, enters and commits; one statement a subnet."""
+        groups: dict[UUID, list[int]] = {}
+        for place, wish in enumerate(wishes):
+            groups.setdefault(wish.subnet_id, []).append(place)
+        ordered = [places for _, places in sorted(groups.items())]
         spare = self._spares.take()
         enter("commit")
         try:
-            found = spare.run(
-                (wish.subnet_id.bytes, wish.now.to_bytes(8, "big"), wish.id.bytes, *wish[3:]),
-                deadline + GRACE_SECONDS,
+            spare.give_up_at = deadline + GRACE_SECONDS
+            found = spare.together(
+                [_allocate_at_once([wishes[place] for place in places]) for places in ordered]
             )
         except BaseException:
             spare.close()
             raise
         self._spares.put_back(spare)
-        if not found.ntuples:
-            return None
-        family, taken = (unpack(found.get_value(0, column) or b"") for column in (0, 1))
-        return family, taken
+        taken: list[tuple[int, int] | None] = [None] * len(wishes)
+        for places, rows in zip(ordered, found, strict=True):
+            for place, (family, address) in zip(places, rows_of(rows), strict=False):
+                taken[place] = number(family), unpack(address)
+        return taken
 
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
         """One INSERT, whatever their number."""
         if len(rows) == 1:
             tx.defer(_ALLOCATION, _bound(rows[0]))
         elif rows:
-            tx.defer(_ALLOCATIONS, tuple(map(list, zip(*map(_bound, rows), strict=True))))
+            tx.defer(_ALLOCATIONS, _arrays(map(_bound, rows)))
         tags = [(tag, row.subnet_id, pack(row.address)) for row in rows for tag in row.tags]
         if tags:
-            tx.defer(_TAG, tuple(map(list, zip(*tags, strict=True))))
+            tx.defer(_TAG, _arrays(tags))
 
     def record_runs(
         self, tx: Write, pattern: AllocationRow, runs: Sequence[tuple[Extent, UUID]]
@@ -256,16 +259,41 @@ class PostgresDialect(Dialect):
         if len(rows) == 1:
             tx.defer(_EVENT, rows[0])
         elif rows:
-            tx.defer(_EVENTS, tuple(map(list, zip(*rows, strict=True))))
+            tx.defer(_EVENTS, _arrays(rows))
 
 
-def _send(raw: psycopg.Connection[Any], statements: Iterable[tuple[str, Any]]) -> None:
-    for statement, params in statements:
-        raw.execute(statement, params)
+def _allocate_at_once(wishes: Sequence[PlainAllocation]) -> Statement:
+    """For some wishes of one subnet."""
+    first = wishes[0]
+    if len(wishes) == 1:
+        return Statement(_ALLOCATE, first)
+    now = max(wish.now for wish in wishes)
+    return Statement(_ALLOCATE_MANY, (first.subnet_id, now, *_arrays(wish[2:] for wish in wishes)))
 
 
-def _extents(found: psycopg.Cursor[Any]) -> list[Extent]:
-    return [Extent(unpack(first), unpack(last)) for first, last in found.fetchall()]
+def _arrays(rows: Iterable[Sequence[Scalar]]) -> tuple[list[Scalar] | None, ...]:
+    """Rows as arrays of columns for `unnest`, where NULL stands for as many NULLs as there are
+    rows: the first column has none.
+    """
+    columns = zip(*rows, strict=True)
+    return tuple(None if column.count(None) == len(column) else list(column) for column in columns)
+
+
+def _subnet(values: Sequence[bytes]) -> SubnetRow:
+    subnet_id, scope_id, family, first, length, placement, quarantine = values
+    return SubnetRow(
+        UUID(bytes=subnet_id),
+        UUID(bytes=scope_id),
+        number(family),
+        unpack(first),
+        number(length),
+        placement.decode(),
+        number(quarantine),
+    )
+
+
+def _extents(found: PGresult) -> list[Extent]:
+    return [Extent(unpack(first), unpack(last)) for first, last in rows_of(found)]
 
 
 def _digest(key: tuple[str, str]) -> bytes:
@@ -279,7 +307,7 @@ def _signed(value: int) -> int:
     return low - (1 << 64) if low >> 63 else low
 
 
-def _bound(row: AllocationRow) -> tuple[object, ...]:
+def _bound(row: AllocationRow) -> tuple[Scalar, ...]:
     return (
         row.subnet_id,
         pack(row.address),

@@ -1,6 +1,8 @@
-"""A connection that waits no longer for its server than the request it works for may take.
+"""A connection that sends several statements in one round trip, and waits no longer for its
+server than the request it works for may take.
 
-Invariant: a wait that is given up ends the connection; nobody uses it again.
+Invariant: what was begun with the server and not brought to its end, or waited for too long, ends
+the connection; nobody uses it again.
 """
 
 from __future__ import annotations
@@ -8,23 +10,36 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import generators
+from psycopg import waiting
+from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout, error_from_result
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Engine
 
-Param = bytes | str | None
+from allotment.store.postgres_values import Param, binary
 
 WAIT_SECONDS_MIN = 0.1
-_NAME = b"allotment_spare"
+
+_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
+_COMMIT = b"COMMIT"
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+# The server says so when a prepared statement is gone, or does not fit the schema any more.
+_FORGET = {"26000", "0A000"}
 
 # What psycopg would say there is in the errors it raises; who wants it adds a handler.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+
+class Statement(NamedTuple):
+    """A statement with $1, $2... and its parameters; every value travels in its binary form."""
+
+    text: str
+    params: Sequence[Param]
 
 
 class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statements' columns
@@ -32,6 +47,12 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
 
     give_up_at: float | None = None
     """When (monotonic seconds) the present request is over; None: never."""
+
+    # Any: what psycopg gives its own.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._known: dict[str, bytes] = {}
+        self._known_once = 0
 
     # Any: psycopg's protocol generators and what they return.
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
@@ -48,80 +69,120 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from error
 
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        """As psycopg's, which drops every prepared statement (None) after a rollback: ours too."""
+        if name is None:
+            self._known.clear()
+        yield from super()._deallocate(name)
 
-class Spare:
-    """A connection with one prepared statement, which commits by itself.
+    def together(self, statements: Sequence[Statement], *, commit: bool = False) -> list[PGresult]:
+        """Send statements, prepared, in one round trip; the result of each.
 
-    It speaks to libpq without a cursor between: that halves what a statement costs the client.
-    """
-
-    __slots__ = ("_encoding", "_raw", "born_in")
-
-    def __init__(self, raw: TimedConnection, statement: str) -> None:
-        raw.autocommit = True
-        self._raw = raw
-        self._encoding = raw.info.encoding
-        self.born_in = os.getpid()
-        self._raw.pgconn.send_prepare(_NAME, statement.encode(self._encoding))
-        self._answer()
-
-    def run(self, params: Sequence[Param], give_up_at: float) -> PGresult:
-        """Execute the statement; its rows' values are in the binary form of their types.
+        Begins a transaction where there is none, unless the connection commits by itself. `commit`
+        ends it: after an error in a statement nothing is committed.
 
         Raises:
-            psycopg.Error: the server refused it, or was lost on the way.
+            psycopg.Error: the first error; the transaction, if there is one, has failed.
         """
-        self._raw.give_up_at = give_up_at
-        values = [
-            value.encode(self._encoding) if isinstance(value, str) else value for value in params
-        ]
-        self._raw.pgconn.send_query_prepared(
-            _NAME, values, param_formats=[Format.BINARY] * len(values), result_format=Format.BINARY
+        new: dict[str, bytes] = {}
+        kept: list[bool] = []
+        try:
+            self.pgconn.enter_pipeline_mode()
+            if not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE:
+                self._send(_BEGIN, kept)
+            for statement in statements:
+                self._send_prepared(statement, new, kept)
+            if commit:
+                self._send(_COMMIT, kept)
+            self.pgconn.pipeline_sync()
+            found: list[PGresult] = self.wait(_results(self.pgconn))
+            self.pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.pgconn.finish()
+            raise
+        for result in found:
+            if result.status not in _DONE:
+                raise self._error(result)
+        self._known |= new
+        return [result for result, keep in zip(found, kept, strict=True) if keep]
+
+    def _send(self, command: bytes, kept: list[bool]) -> None:
+        self.pgconn.send_query_params(command, None)
+        kept.append(False)
+
+    def _send_prepared(self, statement: Statement, new: dict[str, bytes], kept: list[bool]) -> None:
+        name = self._known.get(statement.text) or new.get(statement.text)
+        if name is None:
+            self._known_once += 1
+            name = new[statement.text] = b"allotment_%d" % self._known_once
+            self.pgconn.send_prepare(name, statement.text.encode())
+            kept.append(False)
+        values = [binary(value) for value in statement.params]
+        self.pgconn.send_query_prepared(
+            name, values, param_formats=[Format.BINARY] * len(values), result_format=Format.BINARY
         )
-        return self._answer()
+        kept.append(True)
 
-    def _answer(self) -> PGresult:
-        found: PGresult = self._raw.wait(generators.execute(self._raw.pgconn))[-1]
-        if found.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            raise error_from_result(found, encoding=self._encoding)
-        return found
+    def _error(self, result: PGresult) -> psycopg.Error:
+        error = error_from_result(result, encoding=self.info.encoding)
+        if error.sqlstate in _FORGET:
+            self._known.clear()
+        return error
 
-    def close(self) -> None:
-        """Leave the server."""
-        self._raw.close()
+
+def _results(pgconn: Any) -> PQGen[list[PGresult]]:  # Any: libpq's connection, in C or in Python
+    """What the server says, up to the end of the pipeline."""
+    while pgconn.flush():
+        if (yield waiting.Wait.RW) & waiting.Ready.R:
+            pgconn.consume_input()
+    found: list[PGresult] = []
+    while True:
+        while pgconn.is_busy():
+            yield waiting.Wait.R
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:  # the end of one statement's results
+            continue
+        if result.status == ExecStatus.PIPELINE_SYNC:
+            return found
+        found.append(result)
 
 
 class Spares:
-    """Spare connections that nobody uses at the moment; there are as many as ever worked at once.
+    """Spare connections that commit by themselves and that nobody uses at the moment.
 
-    They come from the pool's door, but do without its ceremony when they are lent and given back.
+    They come from the pool's door, but do without its ceremony when they are lent and given back;
+    there are as many as ever worked at once.
     """
 
-    def __init__(self, engine: Engine, statement: str) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._statement = statement
-        self._idle: list[Spare] = []
+        self._idle: list[tuple[int, TimedConnection]] = []
 
-    def take(self) -> Spare:
+    def take(self) -> TimedConnection:
         """The one that was used last, or a new one."""
-        while self._idle:
-            try:
-                spare = self._idle.pop()
-            except IndexError:  # another thread was quicker
-                break
-            if spare.born_in == os.getpid():
+        for process, spare in self._given_up():
+            if process == os.getpid():
                 return spare
         pooled = self._engine.raw_connection()
-        raw = pooled.driver_connection
+        made = pooled.driver_connection
         pooled.detach()
-        assert isinstance(raw, TimedConnection)
-        return Spare(raw, self._statement)
+        assert isinstance(made, TimedConnection)
+        made.autocommit = True
+        return made
 
-    def put_back(self, spare: Spare) -> None:
+    def put_back(self, spare: TimedConnection) -> None:
         """Keep one that is in order."""
-        self._idle.append(spare)
+        self._idle.append((os.getpid(), spare))
 
     def close(self) -> None:
         """End those that nobody uses."""
-        while self._idle:
-            self._idle.pop().close()
+        for _, spare in self._given_up():
+            spare.close()
+
+    def _given_up(self) -> Iterator[tuple[int, TimedConnection]]:
+        while True:
+            try:
+                yield self._idle.pop()
+            except IndexError:
+                return

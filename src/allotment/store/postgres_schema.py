@@ -10,7 +10,7 @@ _CIDR = "(set_masklen(allotment_inet(family, first), length::int)) inet_ops WITH
 
 NATIVE_SCHEMA = (
     "CREATE EXTENSION IF NOT EXISTS btree_gist",
-    # The readable form of a stored address. (Not STRICT: only so is it inlined.)
+    # The readable form of a stored address. (Not STRICT, or it would not be inlined.)
     """
     CREATE FUNCTION allotment_inet(family smallint, address bytea) RETURNS inet
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -53,14 +53,15 @@ NATIVE_SCHEMA = (
     END
     $$
     """,
-    # address + 1, inlined where no byte but the last four changes.
+    # The same, inlined where only the last four bytes change. (Not STRICT, or it would not be.)
     """
-    CREATE FUNCTION allotment_next(address bytea) RETURNS bytea
+    CREATE FUNCTION allotment_plus(address bytea, n bigint) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-      SELECT CASE substr(address, 13, 4)
-        WHEN '\\xffffffff' THEN allotment_add(address, 1)
-        ELSE substr(address, 1, 12) || substr(
-          int8send(('x' || encode(substr(address, 13, 4), 'hex'))::bit(32)::bigint + 1), 5, 4)
+      SELECT CASE WHEN ('x' || encode(substr(address, 13, 4), 'hex'))::bit(32)::bigint + n
+          < 4294967296
+        THEN substr(address, 1, 12) || substr(int8send(
+          ('x' || encode(substr(address, 13, 4), 'hex'))::bit(32)::bigint + n), 5, 4)
+        ELSE allotment_add(address, n)
       END
     $$
     """,
@@ -107,7 +108,7 @@ NATIVE_SCHEMA = (
           taken_last := extent.last;
           remaining := remaining - allotment_span(extent.first, extent.last);
         ELSE
-          UPDATE free_extent f SET first = allotment_next(cut)
+          UPDATE free_extent f SET first = allotment_plus(cut, 1)
             WHERE f.container_id = container AND f.last = extent.last;
           taken_last := cut;
           remaining := 0;
@@ -154,7 +155,7 @@ NATIVE_SCHEMA = (
       IF extent.first = extent.last THEN
         DELETE FROM free_extent f WHERE f.container_id = container AND f.last = extent.last;
       ELSE
-        UPDATE free_extent f SET first = allotment_next(extent.first)
+        UPDATE free_extent f SET first = allotment_plus(extent.first, 1)
           WHERE f.container_id = container AND f.last = extent.last;
       END IF;
       INSERT INTO allocation
@@ -165,6 +166,48 @@ NATIVE_SCHEMA = (
         VALUES (moment, event_actor, event_command,
           answer_head || host(allotment_inet(taken_family, taken)) || answer_tail);
       RETURN NEXT;
+    END
+    $$
+    """,
+    # The same for many of one subnet. It may give fewer than there are ids: those of the first.
+    """
+    CREATE FUNCTION allotment_allocate_many(
+      container uuid, moment bigint, ids uuid[], statuses text[], hostnames text[],
+      macs text[], descriptions text[],
+      actors text[], commands text[], answer_heads text[], answer_tails text[]
+    ) RETURNS TABLE (taken_family smallint, taken bytea)
+    LANGUAGE plpgsql VOLATILE AS $$
+    DECLARE
+      addresses bytea[];
+    BEGIN
+      PERFORM pg_advisory_xact_lock_shared(allotment_queue(container));
+      SELECT s.family INTO taken_family FROM subnet s
+        WHERE s.id = container AND s.placement = 'lowest'
+          AND (s.family = 4 OR s.first >= '\\x00000000000000000000000100000000') FOR KEY SHARE;
+      IF NOT FOUND THEN
+        RETURN;
+      END IF;
+      addresses := ARRAY(
+        SELECT allotment_plus(t.taken_first, n)
+          FROM allotment_take(container, cardinality(ids), moment, false, false)
+            WITH ORDINALITY AS t (taken_first, taken_last, place),
+            generate_series(0, allotment_span(t.taken_first, t.taken_last) - 1) AS n
+          ORDER BY t.place, n);
+      INSERT INTO allocation
+          (subnet_id, address, id, created_at, status, hostname, mac, description)
+        SELECT container, w.address, w.id, moment, w.status, w.hostname, w.mac, w.description
+          FROM unnest(addresses, ids, statuses, hostnames, macs, descriptions)
+            AS w (address, id, status, hostname, mac, description)
+          WHERE w.address IS NOT NULL;
+      INSERT INTO event (at, actor, command, answer)
+        SELECT moment, w.actor, w.command,
+            w.head || host(allotment_inet(taken_family, w.address)) || w.tail
+          FROM unnest(addresses, actors, commands, answer_heads, answer_tails)
+            AS w (address, actor, command, head, tail)
+          WHERE w.address IS NOT NULL;
+      FOREACH taken IN ARRAY addresses LOOP
+        RETURN NEXT;
+      END LOOP;
     END
     $$
     """,

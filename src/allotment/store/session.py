@@ -7,7 +7,7 @@ is in doubt is thrown away; every database error leaves here typed, with the pha
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,9 @@ class Store:
             enter("commit")
             self.dialect.commit(conn, tx.deferred)
 
-    def allocate_at_once(self, wish: PlainAllocation, deadline: float) -> tuple[int, int] | None:
+    def allocate_at_once(
+        self, wishes: Sequence[PlainAllocation], deadline: float
+    ) -> list[tuple[int, int] | None]:
         """As the dialect's; whatever is lost on the way is lost while committing."""
         phase: Phase = "connect"
 
@@ -129,7 +131,7 @@ class Store:
             phase = new
 
         try:
-            return self.dialect.allocate_at_once(wish, deadline, enter)
+            return self.dialect.allocate_at_once(wishes, deadline, enter)
         except PoolTimeout as error:
             raise _all_in_use() from error
         except self.dialect.errors as error:

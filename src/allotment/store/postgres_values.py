@@ -1,0 +1,58 @@
+"""Values in PostgreSQL's binary form, as parameters travel.
+
+Invariant: a value's type alone says its form: bigint, text, bytea, uuid, boolean, and arrays of
+them; a statement names the types of its parameters where the server could not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from struct import pack
+from uuid import UUID
+
+from psycopg.pq.abc import PGresult
+
+Scalar = UUID | bytes | str | int | bool | None
+Param = Scalar | Sequence[Scalar]
+
+_ELEMENTS = {UUID: 2950, bytes: 17, str: 25, int: 20}
+_NULL = b"\xff\xff\xff\xff"
+
+
+def binary(value: Param) -> bytes | None:
+    """A parameter; a list is an array of one dimension, whose first element is never NULL."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, UUID):
+        return value.bytes
+    if value is None or isinstance(value, bytes):
+        return value
+    if isinstance(value, bool):
+        return b"\x01" if value else b"\x00"
+    if isinstance(value, int):
+        return value.to_bytes(8, "big", signed=True)
+    return _array(value)
+
+
+def _array(values: Sequence[Scalar]) -> bytes:
+    kind = next(type(value) for value in values if value is not None)
+    parts = [pack("!iiiii", 1, None in values, _ELEMENTS[kind], len(values), 1)]
+    for value in values:
+        raw = binary(value)
+        if raw is None:
+            parts.append(_NULL)
+        else:
+            parts.append(len(raw).to_bytes(4, "big"))
+            parts.append(raw)
+    return b"".join(parts)
+
+
+def number(raw: bytes) -> int:
+    """A smallint, integer or bigint."""
+    return int.from_bytes(raw, "big", signed=True)
+
+
+def rows_of(found: PGresult) -> Iterator[list[bytes]]:
+    """The rows of a result whose columns are never NULL, each value in its binary form."""
+    for row in range(found.ntuples):
+        yield [found.get_value(row, column) or b"" for column in range(found.nfields)]
