@@ -377,12 +377,12 @@ def test_what_does_not_pass_ends_with_the_deadline(
     state: str,
     kind: type[StoreError],
 ) -> None:
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.5)
     counted(postgres_url, state, 1_000_000, "project")
     begun = time.monotonic()
     with pytest.raises(kind):
         small.do(COLD, me)
-    assert time.monotonic() - begun < 6.0
+    assert time.monotonic() - begun < 2.0
     assert 1 < attempts(postgres_url) < 200, "with a pause that grows"
     assert small.ask(ListProjects(), me).items == ()
 
@@ -779,7 +779,7 @@ def test_an_unknown_commit_is_not_made_known_by_guessing(
     with pytest.raises(CommitUnknown):
         wired.do(keyed, me)
     wire.heal()
-    assert 1 <= wire.cuts < 100
+    assert 1 < wire.cuts < 100
     wired.do(keyed, me)
     assert effects(wired, me) == 1
 
