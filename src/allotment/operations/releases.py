@@ -121,11 +121,11 @@ def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
     subnet_id = References(tx).subnet(command.subnet, command.scope)
     row = _locked(tx, subnet_id)
     values = sorted({_inside(row, address) for address in command.addresses})
-    held = allocations.lock_many(tx, row.id, values)
+    held = tx.dialect.lock_allocations(tx, row.id, values)
     missing = next((value for value in values if value not in held), None)
     if missing is not None:
         raise _not_held(row, Address.of(row.family, missing))
-    allocations.delete_many(tx, row.id, values)
+    tx.dialect.delete_allocations(tx, row.id, values)
     _return(tx, row, runs_of(values))
     return Released(count=len(values))
 
@@ -164,5 +164,5 @@ def _release_all(tx: Write, row: SubnetRow, wanted: Filter) -> int:
         values = [address for address, _ in allocations.lock(tx, here, _CHUNK)]
         if not values:
             return count
-        count += allocations.delete_many(tx, row.id, values)
+        count += tx.dialect.delete_allocations(tx, row.id, values)
         _return(tx, row, runs_of(values))

@@ -131,21 +131,6 @@ def lock_one(tx: Write, subnet_id: UUID, address: int) -> UUID | None:
     return found
 
 
-def lock_many(tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
-    """Which of some addresses are held, kept so until the end."""
-    held: set[int] = set()
-    for start in range(0, len(addresses), 500):
-        some = addresses[start : start + 500]
-        query = (
-            select(A.c.address)
-            .where(A.c.subnet_id == subnet_id, A.c.address.in_(some))
-            .order_by(A.c.address)
-            .with_for_update()
-        )
-        held.update(tx.run(query).scalars())
-    return held
-
-
 _DELETE_ONE = delete(A).where(
     A.c.subnet_id == bindparam("of_subnet", type_=Id),
     A.c.address == bindparam("of_address", type_=AddressValue),
@@ -155,16 +140,6 @@ _DELETE_ONE = delete(A).where(
 def delete_one(tx: Write, subnet_id: UUID, address: int) -> None:
     """Delete the allocation of an address, which the caller has locked."""
     tx.run(_DELETE_ONE, {"of_subnet": subnet_id, "of_address": address})
-
-
-def delete_many(tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
-    """Delete the allocations of addresses, which the caller has locked; how many there were."""
-    count = 0
-    for start in range(0, len(addresses), 500):
-        some = addresses[start : start + 500]
-        statement = delete(A).where(A.c.subnet_id == subnet_id, A.c.address.in_(some))
-        count += tx.run(statement).rowcount
-    return count
 
 
 def delete_all(tx: Write, subnet_id: UUID) -> int:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from allotment.errors import Phase, StoreError
 from allotment.model.extent import Extent
+from allotment.store import postgres_statements as sql
 from allotment.store.columns import dump_tags, pack, unpack
 from allotment.store.dialect import (
     AllocationRow,
@@ -39,7 +40,7 @@ from allotment.store.session import Write
 
 SETTINGS = (
     "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
-    " -c plan_cache_mode=force_generic_plan -c jit=off"
+    " -c plan_cache_mode=force_generic_plan -c jit=off -c random_page_cost=1.1"
 )
 CONNECTIONS = 16
 CONNECTIONS_MORE = 16
@@ -47,54 +48,6 @@ CONNECTION_WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 10
 GRACE_SECONDS = 0.5
 STATEMENT_SECONDS = 30
-
-_QUEUE = "SELECT pg_advisory_xact_lock_shared(allotment_queue(id)) FROM unnest($1::uuid[]) AS id"
-_QUEUE_ALONE = "SELECT pg_advisory_xact_lock(allotment_queue(id)) FROM unnest($1::uuid[]) AS id"
-_SUBNETS = (
-    "SELECT id, scope_id, family, first, length, placement, quarantine_seconds FROM subnet"
-    " WHERE id = ANY($1) ORDER BY id FOR KEY SHARE"
-)
-_LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int8[]) AS n"
-_ALLOCATE = (
-    "SELECT taken_family, taken"
-    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-)
-_ALLOCATE_MANY = (
-    "SELECT taken_family, taken"
-    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-)
-_TAKE = "SELECT taken_first, taken_last FROM allotment_take($1, $2, $3, $4, $5)"
-
-_ALLOCATION = (
-    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
-)
-_ALLOCATIONS = (
-    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::uuid[],"
-    " $4::int8[], $5::text[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[],"
-    " $11::text[])"
-)
-_RUN = (
-    "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
-    " hostname, mac, description, tags) SELECT $1, $2::bytea || int8send(n),"
-    " encode($3::bytea || int8send($4 + (n - $5)), 'hex')::uuid, $6, $7, $8, $9, $10, $11, $12, $13"
-    " FROM generate_series($14::int8, $15::int8) AS n"
-)
-_TAG = (
-    "INSERT INTO allocation_tag (tag, subnet_id, address)"
-    " SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[])"
-)
-_TAG_RUN = (
-    "INSERT INTO allocation_tag (tag, subnet_id, address)"
-    " SELECT tag, $1, $2::bytea || int8send(n)"
-    " FROM unnest($3::text[]) AS tag, generate_series($4::int8, $5::int8) AS n"
-)
-_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES ($1, $2, $3, $4)"
-_EVENTS = (
-    "INSERT INTO event (at, actor, command, answer)"
-    " SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[])"
-)
 
 
 class PostgresDialect(Dialect):
@@ -162,11 +115,11 @@ class PostgresDialect(Dialect):
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """By advisory locks of the transaction, in order: held until it has committed or died."""
         numbers = sorted(_signed(int.from_bytes(_digest(key), "big")) for key in keys)
-        _raw(tx.conn).together([Statement(_LOCK_KEYS, (numbers,))])
+        _raw(tx.conn).together([Statement(sql.LOCK_KEYS, (numbers,))])
 
     def queue(self, tx: Write, container: UUID, *, exclusive: bool) -> None:
         """An advisory lock of the transaction: its queue is fair."""
-        queue = _QUEUE_ALONE if exclusive else _QUEUE
+        queue = sql.QUEUE_ALONE if exclusive else sql.QUEUE
         _raw(tx.conn).together([Statement(queue, ([container],))])
 
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
@@ -174,10 +127,10 @@ class PostgresDialect(Dialect):
         takes = [(subnet_id, count) for subnet_id, count in sorted(wanted.items()) if count]
         _, rows, *taken = _raw(tx.conn).together(
             [
-                Statement(_QUEUE, (list(wanted),)),
-                Statement(_SUBNETS, (list(wanted),)),
+                Statement(sql.QUEUE, (list(wanted),)),
+                Statement(sql.SUBNETS, (list(wanted),)),
                 *(
-                    Statement(_TAKE, (subnet_id, count, tx.now, tx.patient, True))
+                    Statement(sql.TAKE, (subnet_id, count, tx.now, tx.patient, True))
                     for subnet_id, count in takes
                 ),
             ]
@@ -190,7 +143,7 @@ class PostgresDialect(Dialect):
 
     def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
         """By the native function."""
-        take = Statement(_TAKE, (container, count, tx.now, tx.patient, False))
+        take = Statement(sql.TAKE, (container, count, tx.now, tx.patient, False))
         return _extents(_raw(tx.conn).together([take])[0])
 
     def allocate_at_once(
@@ -221,12 +174,12 @@ class PostgresDialect(Dialect):
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
         """One INSERT, whatever their number."""
         if len(rows) == 1:
-            tx.defer(_ALLOCATION, _bound(rows[0]))
+            tx.defer(sql.ALLOCATION, _bound(rows[0]))
         elif rows:
-            tx.defer(_ALLOCATIONS, _arrays(map(_bound, rows)))
+            tx.defer(sql.ALLOCATIONS, _arrays(map(_bound, rows)))
         tags = [(tag, row.subnet_id, pack(row.address)) for row in rows for tag in row.tags]
         if tags:
-            tx.defer(_TAG, _arrays(tags))
+            tx.defer(sql.TAG, _arrays(tags))
 
     def record_runs(
         self, tx: Write, pattern: AllocationRow, runs: Sequence[tuple[Extent, UUID]]
@@ -239,7 +192,7 @@ class PostgresDialect(Dialect):
                 low, high = _signed(piece.first), _signed(piece.last)
                 high_bytes = pack(piece.first)[:8]
                 tx.defer(
-                    _RUN,
+                    sql.RUN,
                     (
                         shared[0],
                         high_bytes,
@@ -252,23 +205,37 @@ class PostgresDialect(Dialect):
                     ),
                 )
                 if pattern.tags:
-                    tx.defer(_TAG_RUN, (shared[0], high_bytes, list(pattern.tags), low, high))
+                    tx.defer(sql.TAG_RUN, (shared[0], high_bytes, list(pattern.tags), low, high))
+
+    def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
+        """Each by its key, in order."""
+        wanted = list(map(pack, sorted(addresses)))
+        (held,) = _raw(tx.conn).together([Statement(sql.LOCK_ALLOCATIONS, (subnet_id, wanted))])
+        return {unpack(address) for (address,) in rows_of(held)}
+
+    def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
+        """Each by its place, which its lock keeps."""
+        wanted = list(map(pack, addresses))
+        (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
+        return gone.command_tuples or 0
 
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One INSERT, whatever their number."""
         if len(rows) == 1:
-            tx.defer(_EVENT, rows[0])
+            tx.defer(sql.EVENT, rows[0])
         elif rows:
-            tx.defer(_EVENTS, _arrays(rows))
+            tx.defer(sql.EVENTS, _arrays(rows))
 
 
 def _allocate_at_once(wishes: Sequence[PlainAllocation]) -> Statement:
     """For some wishes of one subnet."""
     first = wishes[0]
     if len(wishes) == 1:
-        return Statement(_ALLOCATE, first)
+        return Statement(sql.ALLOCATE, first)
     now = max(wish.now for wish in wishes)
-    return Statement(_ALLOCATE_MANY, (first.subnet_id, now, *_arrays(wish[2:] for wish in wishes)))
+    return Statement(
+        sql.ALLOCATE_MANY, (first.subnet_id, now, *_arrays(wish[2:] for wish in wishes))
+    )
 
 
 def _arrays(rows: Iterable[Sequence[Scalar]]) -> tuple[list[Scalar] | None, ...]:

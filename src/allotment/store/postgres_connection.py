@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import waiting
+from psycopg import generators, waiting
 from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout, error_from_result
 from psycopg.pq import ExecStatus, Format, TransactionStatus
@@ -84,6 +84,8 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
         Raises:
             psycopg.Error: the first error; the transaction, if there is one, has failed.
         """
+        if self.autocommit and len(statements) == 1 and statements[0].text in self._known:
+            return [self._alone(statements[0])]
         new: dict[str, bytes] = {}
         kept: list[bool] = []
         try:
@@ -105,6 +107,19 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
                 raise self._error(result)
         self._known |= new
         return [result for result, keep in zip(found, kept, strict=True) if keep]
+
+    def _alone(self, statement: Statement) -> PGresult:
+        """One prepared statement that commits by itself: no pipeline is needed."""
+        try:
+            self._send_prepared(statement, {}, [])
+            found: list[PGresult] = self.wait(generators.execute(self.pgconn))
+        except BaseException:
+            self.pgconn.finish()
+            raise
+        for result in found:  # after the statement's own there may be one of its commit
+            if result.status not in _DONE:
+                raise self._error(result)
+        return found[0]
 
     def _send(self, command: bytes, kept: list[bool]) -> None:
         self.pgconn.send_query_params(command, None)

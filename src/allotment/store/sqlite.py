@@ -42,6 +42,8 @@ _ALLOCATION = (
     " hostname, mac, description, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TAG = "INSERT INTO allocation_tag (tag, subnet_id, address) VALUES (?, ?, ?)"
+_HELD = "SELECT address FROM allocation WHERE subnet_id = ? AND address = ?"
+_RELEASE = "DELETE FROM allocation WHERE subnet_id = ? AND address = ?"
 _EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (?, ?, ?, ?)"
 
 _OVERLAP = """
@@ -232,6 +234,18 @@ class SqliteDialect(Dialect):
                         for address in range(extent.first, extent.last + 1)
                     ),
                 )
+
+    def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
+        """The whole database is locked already: look each up."""
+        raw = _raw(tx.conn)
+        keys = ((subnet_id.bytes, pack(address)) for address in addresses)
+        found = (raw.execute(_HELD, key).fetchone() for key in keys)
+        return {unpack(row[0]) for row in found if row is not None}
+
+    def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
+        """Each by its key."""
+        keys = [(subnet_id.bytes, pack(address)) for address in addresses]
+        return _raw(tx.conn).executemany(_RELEASE, keys).rowcount
 
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One prepared INSERT for all."""
