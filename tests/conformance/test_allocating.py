@@ -358,7 +358,7 @@ def test_a_subnet_that_holds_addresses_is_deleted_by_cascade_only(
     desk: LocalDesk, me: Actor, net: Subnet
 ) -> None:
     desk.do(AllocateAddress(subnet="net", tags=("x",)), me)
-    with pytest.raises(InUse, match="1 allocations"):
+    with pytest.raises(InUse, match="1 allocation;"):
         desk.do(DeleteSubnet(subnet="net"), me)
     assert desk.do(DeleteSubnet(subnet="net", cascade=True), me).contents["allocations"] == 1
     report = desk.ask(CheckBook(), me)

@@ -98,13 +98,18 @@ class InUse(AllotmentError):
     kind = "conflict"
 
     def __init__(self, what: str, name: str, contents: dict[str, int]) -> None:
-        inside = ", ".join(f"{count} {noun}" for noun, count in contents.items() if count)
+        inside = ", ".join(_counted(count, noun) for noun, count in contents.items() if count)
         super().__init__(
             f"{what} {name} still holds {inside}; remove them first, or delete with cascade",
             what=what,
             name=name,
             contents=contents,
         )
+
+
+def _counted(count: int, nouns: str) -> str:
+    """A count of what is named in the plural."""
+    return f"{count} {nouns.removesuffix('s') if count == 1 else nouns}"
 
 
 class AddressTaken(AllotmentError):

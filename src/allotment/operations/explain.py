@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from allotment.errors import AllotmentError, AlreadyExists, Bug, ConstraintFailed, InUse, Overlap
+from allotment.errors import AllotmentError, AlreadyExists, Bug, Busy, ConstraintFailed, Overlap
 from allotment.model.commands import Command
 
 LOOK_AGAIN = frozenset(
@@ -49,5 +49,5 @@ def explain(failed: ConstraintFailed, command: Command[Any]) -> AllotmentError:
         wanted = getattr(command, "prefix", None) or getattr(command, "prefixes", "the prefix")
         return Overlap(str(wanted), "one that was entered meanwhile")
     if name in LOOK_AGAIN:
-        return InUse("the book", "(what this refers to)", {"changes by others, again and again": 1})
+        return Busy("others changed what this refers to, again and again; try again")
     return Bug(f"constraint {name} refused what had passed every check", phase=failed.phase)

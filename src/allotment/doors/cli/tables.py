@@ -110,7 +110,7 @@ def _holder(match: Match) -> str:
     if held is None:
         return "-"
     said = (held.hostname, held.identifier, held.project, str(held.mac) if held.mac else None)
-    return ", ".join(visible(part) for part in said if part) or "held"
+    return ", ".join(visible(part) for part in said if part) or "-"
 
 
 _NAME = _field("name", style=lambda _: "bold")
