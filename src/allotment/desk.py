@@ -90,6 +90,8 @@ class LocalDesk:
             Forbidden: the actor may not.
             AllotmentError: as the command says; nothing was changed, except after CommitUnknown.
         """
+        if not isinstance(command, Command):
+            raise InvalidValue("command", type(command).__name__, "commands are done")
         wire.check(actor)
         wire.check(command)
         job = Job(authorize(actor, command), _deadline(command))
@@ -106,6 +108,8 @@ class LocalDesk:
         Raises:
             InvalidValue, Forbidden, AllotmentError: as `do`.
         """
+        if not isinstance(query, Query):
+            raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
         permit = authorize(actor, query)

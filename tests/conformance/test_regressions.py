@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 from msgspec import structs
+from psycopg.pq.abc import PGresult
 from sqlalchemy import event, make_url
 
 from allotment import Address, AddressRange, LocalDesk, Prefix, local_owner, open_book
@@ -61,6 +62,7 @@ from allotment.model.queries import (
 from allotment.model.results import Allocation
 from allotment.store import directory
 from allotment.store.directory import SUBNET
+from allotment.store.postgres_connection import Statement, TimedConnection
 from postgres_server import PostgresServer
 
 R = TypeVar("R")
@@ -176,7 +178,17 @@ def just_before(desk: LocalDesk, beginning: str, meanwhile: Callable[[], object]
             others.append(pool.submit(meanwhile))
             wait(others, timeout=1)
 
-    with ThreadPoolExecutor(1) as pool:
+    together = TimedConnection.together
+
+    def noticed(
+        conn: TimedConnection, statements: Sequence[Statement], *, commit: bool = False
+    ) -> list[PGresult]:
+        for statement in statements:
+            interleave(conn, None, statement.text)
+        return together(conn, statements, commit=commit)
+
+    with ThreadPoolExecutor(1) as pool, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TimedConnection, "together", noticed)
         event.listen(desk.store.dialect.engine, "before_cursor_execute", interleave)
         try:
             yield

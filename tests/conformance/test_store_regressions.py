@@ -54,6 +54,7 @@ from allotment.model.commands import (
     RepairBook,
     UpdateAllocation,
 )
+from allotment.model.extent import Extent
 from allotment.model.queries import CheckBook, GetStatus, ListProjects
 from allotment.operations.perform import perform_one
 from allotment.store import schema
@@ -421,3 +422,34 @@ def test_giving_some_back_reads_no_others_whatever_the_statistics(
             ).scalar_one()
         assert released.count in (70, 9)
         assert read < 1_000
+
+
+def test_a_taker_never_goes_back_for_what_was_freed_below(
+    postgres_desk: LocalDesk, postgres_url: str, me: Actor
+) -> None:
+    """Two that take several at once would each hold what the other waits for: a deadlock."""
+    postgres_desk.do(CreateAddressScope(name="s"), me)
+    ranges = tuple(AddressRange(f"10.0.0.{last}-10.0.0.{last}") for last in (10, 20))
+    command = CreateSubnet(scope="s", prefix=Prefix("10.0.0.0/24"), ranges=ranges)
+    subnet = postgres_desk.do(command, me)
+    taken: list[list[Extent]] = []
+
+    def take() -> None:
+        with postgres_desk.store.writing(patient=True) as tx:
+            taken.append(postgres_desk.store.dialect.take_lowest(tx, subnet.id, 2))
+
+    low, middle, high = (Address(f"10.0.0.{last}") for last in (5, 10, 20))
+    with psycopg.connect(postgres_url) as first, psycopg.connect(postgres_url) as other:
+        first.execute("SELECT 1 FROM free_extent WHERE last = %s FOR UPDATE", (middle.packed,))
+        taker = threading.Thread(target=take)
+        taker.start()
+        waiting(postgres_url)
+        other.execute(
+            "INSERT INTO free_extent (container_id, last, first, available_at)"
+            " VALUES (%s, %s, %s, 0)",
+            (subnet.id, low.packed, low.packed),
+        )
+        other.commit()
+        first.rollback()
+        taker.join()
+    assert taken == [[Extent(middle.value, middle.value), Extent(high.value, high.value)]]

@@ -24,7 +24,7 @@ from sqlalchemy import event
 import allotment.operations  # noqa: F401 - registers every handler
 from allotment import Address, AddressRange, LocalDesk, Mac, Prefix, local_owner, open_book
 from allotment.engine import access
-from allotment.errors import Forbidden, InvalidValue
+from allotment.errors import Bug, Forbidden, InvalidValue
 from allotment.model.access import Actor, ActorKind, Role
 from allotment.model.commands import Batch, Command, CreateProject
 from allotment.model.queries import GetProject, Query
@@ -541,8 +541,21 @@ def test_no_desk_knows_a_default_actor(method: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("seal", [None, object(), "seal", True])
 def test_a_permit_cannot_be_made_by_hand(seal: object) -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(Bug, match="authorize"):
         access.Permit(seal, local_owner(), CreateProject(name="p"))
+
+
+@pytest.mark.parametrize("thing", [None, "CreateProject", object(), local_owner()])
+def test_what_is_neither_command_nor_query_is_refused(thing: Any) -> None:
+    with open_book("sqlite://", create=True) as desk:
+        with pytest.raises(InvalidValue, match="command"):
+            desk.do(thing, local_owner())
+        with pytest.raises(InvalidValue, match="command"):
+            desk.do(GetProject(project="p"), local_owner())  # type: ignore[arg-type]
+        with pytest.raises(InvalidValue, match="query"):
+            desk.ask(thing, local_owner())
+        with pytest.raises(InvalidValue, match="query"):
+            desk.ask(CreateProject(name="p"), local_owner())  # type: ignore[arg-type]
 
 
 # --- what happens

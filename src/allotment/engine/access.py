@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, TypeVar, final
 
-from allotment.errors import Forbidden
+from allotment.errors import Bug, Forbidden
 from allotment.model.access import Actor, ActorKind, Role
 from allotment.model.commands import Command
 from allotment.model.queries import Query
@@ -25,7 +25,8 @@ class Permit(Generic[Request]):
     __slots__ = ("actor", "request")
 
     def __init__(self, seal: object, actor: Actor, request: Request) -> None:
-        assert seal is _SEAL, "a permit comes from authorize() only"
+        if seal is not _SEAL:
+            raise Bug("a permit comes from authorize() only")
         self.actor = actor
         self.request = request
 

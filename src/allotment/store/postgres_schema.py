@@ -74,6 +74,8 @@ NATIVE_SCHEMA = (
         + 4294967296) % 4294967296 + 1
     $$
     """,
+    # Upwards only: what is given back below meanwhile is left alone, or two takers could each hold
+    # what the other waits for.
     """
     CREATE FUNCTION allotment_take(
       container uuid, wanted bigint, moment bigint, patient boolean, own_placement boolean
@@ -83,6 +85,7 @@ NATIVE_SCHEMA = (
       remaining bigint := wanted;
       extent record;
       cut bytea;
+      passed bytea := '';
     BEGIN
       IF own_placement THEN
         PERFORM 1 FROM subnet WHERE id = container AND placement = 'lowest' FOR KEY SHARE;
@@ -93,14 +96,15 @@ NATIVE_SCHEMA = (
       WHILE remaining > 0 LOOP
         IF patient THEN
           SELECT f.first, f.last INTO extent FROM free_extent f
-            WHERE f.container_id = container AND f.available_at <= moment
+            WHERE f.container_id = container AND f.available_at <= moment AND f.last > passed
             ORDER BY f.last LIMIT 1 FOR UPDATE;
         ELSE
           SELECT f.first, f.last INTO extent FROM free_extent f
-            WHERE f.container_id = container AND f.available_at <= moment
+            WHERE f.container_id = container AND f.available_at <= moment AND f.last > passed
             ORDER BY f.last LIMIT 1 FOR UPDATE SKIP LOCKED;
         END IF;
         EXIT WHEN NOT FOUND;
+        passed := extent.last;
         taken_first := extent.first;
         cut := allotment_add(extent.first, remaining - 1);
         IF cut IS NULL OR cut >= extent.last THEN
