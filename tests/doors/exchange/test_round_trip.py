@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allotment.doors.exchange.export import csv_lines
@@ -31,10 +32,7 @@ from allotment.model.queries import CheckBook
 from allotment.model.results import AddressPlacement, Status
 
 # Whatever a formula, a quote, a delimiter or a line end can do to a cell.
-MARKS = st.just("none") | st.text(
-    st.sampled_from("ab=+-@'\",; \t\n\r|#\\＝＋－＠é€\u202e"),
-    max_size=6,
-)
+MARKS = "ab=+-@'\",; \t\n\r|#\\＝＋－＠é€\u202e"
 
 
 def obeying(rule: Rule) -> st.SearchStrategy[str]:
@@ -45,7 +43,9 @@ def obeying(rule: Rule) -> st.SearchStrategy[str]:
             return False
         return True
 
-    return MARKS.filter(obeys)
+    marks = st.sampled_from([mark for mark in MARKS if obeys(f"a{mark}a")])
+    texts = st.text(marks, max_size=6).map(lambda text: text if obeys(text) else f"a{text.strip()}")
+    return st.just("none") | texts.filter(obeys)
 
 
 NAMES = obeying(names.NAME)
@@ -152,29 +152,24 @@ COMMANDS: st.SearchStrategy[Command[Any]] = st.one_of(
 )
 
 
-def built(seat: DeskSeat, commands: list[Command[Any]], text: str) -> int:
-    """A book of whatever the commands come to; how many came to something."""
+def build(seat: DeskSeat, commands: list[Command[Any]], text: str) -> None:
+    """A book of whatever the commands come to; some contradict others and are refused."""
     for name in PROJECTS:
         seat.do(CreateProject(name=name, description=text))
     for name in SCOPES:
         seat.do(CreateAddressScope(name=name, description=text))
-    done = 0
     for command in commands:
-        try:
+        with suppress(AllotmentError):
             seat.do(command)
-        except AllotmentError:
-            continue
-        done += 1
-    return done
 
 
 @settings(max_examples=40)
-@given(given=st.tuples(st.lists(COMMANDS, min_size=1, max_size=14), DESCRIPTIONS))
+@given(given=st.tuples(st.lists(COMMANDS, min_size=3, max_size=14), DESCRIPTIONS))
 def test_export_then_import_gives_the_same_book(
     two_books: Any, emptied: Any, contents: Any, from_csv: Any, given: Any
 ) -> None:
     seat, copy = map(emptied, two_books)
-    assume(built(seat, *given))
+    build(seat, *given)
     written = "".join(csv_lines(seat))
     report = from_csv(copy, written)
     assert report.counts()[Outcome.REFUSED] == 0, [row.reason for row in report.rows]
