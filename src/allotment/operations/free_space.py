@@ -51,7 +51,7 @@ def take_out(tx: Write, space: Space, found: FreeExtent, run: Extent) -> None:
         shape = (piece, found.available_at, space.fits(piece))
         extents.reshape(tx, space.container_id, found.last, shape)
     else:
-        extents.delete_at(tx, space.container_id, [found.last])
+        extents.delete_at(tx, space.container_id, found.last)
     others = [piece for piece in left if piece.last != found.last]
     extents.insert_all(
         tx,
@@ -90,7 +90,7 @@ def _put_back(tx: Write, space: Space, run: Extent, bounds: Extent, available_at
     first, last, age = run.first, run.last, available_at
     if before and before.last >= bounds.first and _same_age(tx, space, before, age):
         first, age = before.first, min(before.available_at, age)
-        extents.delete_at(tx, space.container_id, [before.last])
+        extents.delete_at(tx, space.container_id, before.last)
     if after and after.first <= bounds.last and _same_age(tx, space, after, age):
         last, age = after.last, min(after.available_at, age)
         whole = Extent(first, last)

@@ -149,6 +149,9 @@ def fit_exists(r: Read, container: UUID, length: int) -> bool:
     return r.run(_FIT_EXISTS, {"container": container, "length": length}).first() is not None
 
 
+_INSERT = insert(E)
+
+
 def insert_all(
     tx: Write, container: UUID, pieces: Iterable[tuple[Extent, int, int | None]]
 ) -> None:
@@ -164,15 +167,15 @@ def insert_all(
         for extent, available_at, fits in pieces
     ]
     if rows:
-        tx.run(insert(E), rows)
+        tx.run(_INSERT, rows)
 
 
-def delete_at(tx: Write, container: UUID, lasts: Sequence[int]) -> None:
-    """Remove the extents with these last addresses."""
-    for start in range(0, len(lasts), 500):
-        tx.run(
-            delete(E).where(E.c.container_id == container, E.c.last.in_(lasts[start : start + 500]))
-        )
+_DELETE = delete(E).where(E.c.container_id == _container, E.c.last == _address)
+
+
+def delete_at(tx: Write, container: UUID, last: int) -> None:
+    """Remove the extent with this last address."""
+    tx.run(_DELETE, {"container": container, "address": last})
 
 
 def delete_all(tx: Write, container: UUID) -> None:
