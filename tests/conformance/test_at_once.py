@@ -23,6 +23,7 @@ from allotment.model.commands import (
     CreateAddressScope,
     CreateSubnet,
     ReleaseAddress,
+    ReleaseAddresses,
 )
 from allotment.model.mac import Mac
 from allotment.model.prefix import Prefix
@@ -178,3 +179,11 @@ def test_every_value_reaches_the_server_as_it_is(
         test = f"SELECT value IS NOT DISTINCT FROM $1::{kind} FROM sent"
         (found,) = raw.together([Statement(test, (value,))])
         assert list(rows_of(found)) == [[b"\x01"]]
+
+
+def test_giving_back_no_address_at_all_gives_back_none(desk: LocalDesk, me: Actor) -> None:
+    subnet = subnet_in(desk, me, "IPv4")
+    held = desk.do(AllocateAddress(subnet=str(subnet.id)), me)
+    assert desk.do(ReleaseAddresses(subnet="n", addresses=()), me).count == 0
+    assert desk.do(ReleaseAddresses(subnet="n", addresses=(held.address,)), me).count == 1
+    assert desk.ask(CheckBook(), me).clean
