@@ -15,8 +15,9 @@ from sqlalchemy import select
 
 from allotment.desk import Job, LocalDesk, _deadline
 from allotment.engine.access import authorize
-from allotment.errors import PoolExhausted
+from allotment.errors import NotFound, PoolExhausted
 from allotment.model.access import Actor
+from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
 from allotment.model.commands import (
     AllocateAddress,
@@ -187,3 +188,10 @@ def test_giving_back_no_address_at_all_gives_back_none(desk: LocalDesk, me: Acto
     assert desk.do(ReleaseAddresses(subnet="n", addresses=()), me).count == 0
     assert desk.do(ReleaseAddresses(subnet="n", addresses=(held.address,)), me).count == 1
     assert desk.ask(CheckBook(), me).clean
+
+
+def test_a_release_in_a_subnet_that_is_not_there_is_not_found(desk: LocalDesk, me: Actor) -> None:
+    subnet_in(desk, me, "IPv4")
+    with pytest.raises(NotFound):
+        desk.do(ReleaseAddress(subnet="nowhere", address=Address("10.0.0.2")), me)
+    assert desk.do(AllocateAddress(subnet="n"), me).address == Address("10.0.0.1")

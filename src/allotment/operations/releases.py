@@ -121,8 +121,6 @@ def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
     subnet_id = References(tx).subnet(command.subnet, command.scope)
     row = _locked(tx, subnet_id)
     values = sorted({_inside(row, address) for address in command.addresses})
-    if not values:
-        return Released(count=0)
     held = tx.dialect.lock_allocations(tx, row.id, values)
     missing = next((value for value in values if value not in held), None)
     if missing is not None:

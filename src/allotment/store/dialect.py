@@ -195,11 +195,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
-        """Which of some addresses (one at least) are held, kept so until the end."""
+        """Which of some addresses are held, kept so until the end."""
 
     @abstractmethod
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
-        """Delete the allocations of addresses (one at least) that are locked; how many."""
+        """Delete the allocations of addresses that are locked; how many."""
 
     @abstractmethod
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:

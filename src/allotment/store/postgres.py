@@ -124,6 +124,8 @@ class PostgresDialect(Dialect):
 
     def lock_subnets(self, tx: Write, wanted: Mapping[UUID, int]) -> dict[UUID, LockedSubnet]:
         """Lock, look and take in one round trip."""
+        if not wanted:
+            return {}
         takes = [(subnet_id, count) for subnet_id, count in sorted(wanted.items()) if count]
         _, rows, *taken = _raw(tx.conn).together(
             [
@@ -209,12 +211,16 @@ class PostgresDialect(Dialect):
 
     def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
         """Each by its key, in order."""
+        if not addresses:
+            return set()
         wanted = list(map(pack, sorted(addresses)))
         (held,) = _raw(tx.conn).together([Statement(sql.LOCK_ALLOCATIONS, (subnet_id, wanted))])
         return {unpack(address) for (address,) in rows_of(held)}
 
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
         """Each by its place, which its lock keeps."""
+        if not addresses:
+            return 0
         wanted = list(map(pack, addresses))
         (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
         return gone.command_tuples or 0

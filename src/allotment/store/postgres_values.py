@@ -20,7 +20,9 @@ _NULL = b"\xff\xff\xff\xff"
 
 
 def binary(value: Param) -> bytes | None:
-    """A parameter; a list is an array of one dimension, whose first element is never NULL."""
+    """A parameter; a list is an array of one dimension, with one element at least that is there:
+    only that tells its type.
+    """
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, UUID):
