@@ -5,6 +5,7 @@ Invariant: the message says what to do next, and the facts name the field, the v
 
 from __future__ import annotations
 
+from allotment.errors.counts import counted
 from allotment.errors.root import AllotmentError
 
 
@@ -98,18 +99,13 @@ class InUse(AllotmentError):
     kind = "conflict"
 
     def __init__(self, what: str, name: str, contents: dict[str, int]) -> None:
-        inside = ", ".join(_counted(count, noun) for noun, count in contents.items() if count)
+        inside = ", ".join(counted(count, noun) for noun, count in contents.items() if count)
         super().__init__(
             f"{what} {name} still holds {inside}; remove them first, or delete with cascade",
             what=what,
             name=name,
             contents=contents,
         )
-
-
-def _counted(count: int, nouns: str) -> str:
-    """A count of what is named in the plural."""
-    return f"{count} {nouns.removesuffix('s') if count == 1 else nouns}"
 
 
 class AddressTaken(AllotmentError):

@@ -11,7 +11,8 @@ from typing import Final
 from allotment.doors.cli import csv_text, json_text, output
 from allotment.doors.cli.figures import count_text
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import Column, counted
+from allotment.doors.cli.tables import Column
+from allotment.errors.counts import counted
 from allotment.model.address import Address
 from allotment.model.results import AllocatedAddresses
 

@@ -11,7 +11,8 @@ from allotment.doors.cli import output
 from allotment.doors.cli.failures import DONE, UNCLEAN
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import COLUMNS, counted
+from allotment.doors.cli.tables import COLUMNS
+from allotment.errors.counts import counted
 from allotment.model.commands import RepairBook
 from allotment.model.queries import CheckBook, GetStatus
 from allotment.model.results import CheckReport, Fault

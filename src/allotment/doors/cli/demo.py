@@ -13,10 +13,11 @@ from allotment.doors.cli import output, tree
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.progress import progress
-from allotment.doors.cli.tables import COLUMNS, counted, used
+from allotment.doors.cli.tables import COLUMNS, used
 from allotment.doors.exchange import demo
 from allotment.doors.exchange.demo_names import ACQUIRED, CORPORATE, SCOPES
 from allotment.doors.exchange.demo_plan import SIZES
+from allotment.errors.counts import counted
 from allotment.model.queries import GetStatus, GetUtilisation
 from allotment.model.results import Utilisation
 

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from allotment.doors.cli import csv_text, output
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.safe_text import visible
-from allotment.doors.cli.tables import Column, counted
+from allotment.doors.cli.tables import Column
 from allotment.doors.exchange.report import MEANINGS, Outcome, Report, Told
+from allotment.errors.counts import counted
 
 _REASONS_MAX: Final = 40
 _STYLES: Final = {

@@ -11,8 +11,8 @@ from allotment.doors.cli import options, output
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.suggestions import projects, subnets
-from allotment.doors.cli.tables import counted
 from allotment.doors.cli.values import ADDRESS
+from allotment.errors.counts import counted
 from allotment.model.address import Address
 from allotment.model.commands import (
     Command,

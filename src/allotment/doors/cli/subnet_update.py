@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType, structs
 
 from allotment.doors.cli import json_text, output
 from allotment.doors.cli.invocation import Invocation
-from allotment.doors.cli.tables import counted, details, shown
+from allotment.doors.cli.tables import details, shown
+from allotment.errors.counts import counted
 from allotment.model.address_range import AddressRange
 from allotment.model.commands import Batch, Command, UpdateAllocationPools, UpdateSubnet
 from allotment.model.results import PoolsUpdated, Result, Subnet

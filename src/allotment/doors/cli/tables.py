@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from allotment.doors.cli.figures import alarm, bar, count_text, moment, percent
 from allotment.doors.cli.safe_text import visible
+from allotment.errors.counts import counted
 from allotment.model import results
 from allotment.model.results import Match, Utilisation
 
@@ -56,14 +57,6 @@ def shown(name: str, value: object) -> str:
             ", ".join(counted(count, noun) for noun, count in value.items() if count) or "nothing"
         )
     return visible(str(value))
-
-
-def counted(count: int, nouns: str) -> str:
-    """So many of something: `1 subnet`, `2 subnets`, `1 address`."""
-    if count == 1:
-        long = nouns.endswith(("sses", "xes"))
-        nouns = nouns.removesuffix("es") if long else nouns.removesuffix("s")
-    return f"{count:,} {nouns}"
 
 
 def details(item: Struct) -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.paint import painted
 from allotment.doors.cli.safe_text import visible
-from allotment.doors.cli.tables import counted, node_text, used
+from allotment.doors.cli.tables import node_text, used
+from allotment.errors.counts import counted
 from allotment.model.queries import GetAddressScope, GetUtilisation, ListAddressScopes, ListTree
 from allotment.model.results import AddressScope, PrefixNode, Utilisation
 
