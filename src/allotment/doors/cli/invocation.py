@@ -6,6 +6,7 @@ Invariant: the book is opened at the first question, and closed whatever happens
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -70,12 +71,14 @@ class Invocation:
             from msgspec.structs import replace
 
             command = replace(command, idempotency_key=f"cli-{uuid4()}")
-        return desk.do(command, actor)
+        with _waiting(command):
+            return desk.do(command, actor)
 
     def ask(self, query: Query[R]) -> R:
         """Answer a query from the book."""
         desk, actor = self._open()
-        return desk.ask(query, actor)
+        with _waiting(query):
+            return desk.ask(query, actor)
 
     def pages(self, query: Query[Page[T]]) -> Iterator[Page[T]]:
         """The page that the listing's options name; all from there on with --all."""
@@ -122,3 +125,12 @@ def _is_long(command: Command[Any]) -> bool:  # Any: whatever it answers
     from allotment.model.commands import Batch
 
     return isinstance(command, Batch) and len(command.commands) > _LONG_BATCH
+
+
+def _waiting(request: Command[Any] | Query[Any]) -> AbstractContextManager[object]:
+    """A bar for what may take minutes."""
+    if not request.takes_long:
+        return nullcontext()
+    from allotment.doors.cli.progress import progress, title_of
+
+    return progress(title_of(type(request)))
