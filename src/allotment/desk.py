@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from allotment.engine.access import Permit, authorize
+from allotment.engine.access import Permit, authorize, owner_rights
 from allotment.errors import (
     AllotmentError,
     Bug,
@@ -94,7 +94,7 @@ class LocalDesk:
             raise InvalidValue("command", type(command).__name__, "commands are done")
         wire.check(actor)
         wire.check(command)
-        job = Job(authorize(actor, command), _deadline(command))
+        job = Job(authorize(owner_rights(actor), command), _deadline(command))
         result: R
         if registry.is_hot(type(command)):
             result = self._group.submit(job)
@@ -112,7 +112,7 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
-        permit = authorize(actor, query)
+        permit = authorize(owner_rights(actor), query)
 
         deadline = _deadline(query)
 
@@ -206,7 +206,7 @@ def _parts(permit: Permit[Any]) -> list[Permit[Any]]:
             rule = "a part of a batch is no batch, and has no idempotency key of its own"
             raise InvalidValue(f"commands[{place}]", type(command).__name__, rule)
         wire.check(command)
-        parts.append(authorize(permit.actor, command))
+        parts.append(authorize(permit.rights, command))
     return parts
 
 

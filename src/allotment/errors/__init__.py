@@ -19,6 +19,14 @@ from allotment.errors.domain import (
     VersionMismatch,
 )
 from allotment.errors.root import AllotmentError, Kind
+from allotment.errors.service import (
+    OperationFenced,
+    QuotaExceeded,
+    RateLimited,
+    TooLarge,
+    Unauthenticated,
+    VersionRequired,
+)
 from allotment.errors.store import (
     Bug,
     Busy,
@@ -58,10 +66,13 @@ __all__ = [
     "Misconfigured",
     "NotFound",
     "NotPrimary",
+    "OperationFenced",
     "Overlap",
     "Overloaded",
     "Phase",
     "PoolExhausted",
+    "QuotaExceeded",
+    "RateLimited",
     "SchemaMismatch",
     "Serialization",
     "StaleAllocation",
@@ -69,5 +80,8 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreUnavailable",
+    "TooLarge",
+    "Unauthenticated",
     "VersionMismatch",
+    "VersionRequired",
 ]

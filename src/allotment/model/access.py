@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from allotment.model.names import IDENTIFIER
+from allotment.model.names import ACTOR, IDENTIFIER
 
 
 class Role(StrEnum):
@@ -23,17 +23,33 @@ class Role(StrEnum):
 
 
 class ActorKind(StrEnum):
-    """How the actor is known: `owner` runs the program on its own book; `token` needs grants."""
+    """How the actor is known.
+
+    `owner` runs the program on its own book, and may do everything; `token` (an API token) and
+    `user` (known by an identity provider) may do what grants say.
+    """
 
     OWNER = "owner"
     TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
+    USER = "user"
+
+
+PREFIX = {ActorKind.TOKEN: "token:", ActorKind.USER: "user:"}
+"""How the names of actors begin that need grants; no owner's name begins so."""
 
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
-    """Who acts; the name is what the journal records."""
+    """Who acts; the name is what the journal records.
 
-    name: Annotated[str, IDENTIFIER]
+    `groups` are what an identity provider says the user is a member of. `source` is the address
+    the request came from, `request_id` the request's own name: both for the journal.
+    """
+
+    name: Annotated[str, ACTOR]
     kind: ActorKind = ActorKind.TOKEN
+    groups: tuple[Annotated[str, ACTOR], ...] = ()
+    source: Annotated[str, IDENTIFIER] | None = None
+    request_id: Annotated[str, IDENTIFIER] | None = None
 
 
 def local_owner(name: str) -> Actor:

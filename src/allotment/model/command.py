@@ -29,5 +29,9 @@ class Command(
     needs: ClassVar[Role] = Role.ADMIN
     takes_long: ClassVar[bool] = False
     """Whether its work grows with what it names, so that it may take minutes."""
+    takes_key: ClassVar[bool] = True
+    """Whether its answer may be stored, so that it can be given again."""
+    journaled: ClassVar[bool] = True
+    """Whether it changes the book, so that it has an event."""
 
     idempotency_key: IdempotencyKey | None = None

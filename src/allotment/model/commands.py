@@ -87,19 +87,21 @@ class DeleteProject(Command[Deleted], frozen=True, kw_only=True):
 
 
 class CreateAddressScope(Command[AddressScope], frozen=True, kw_only=True):
-    """Open a domain in which addresses are unique."""
+    """Open a domain in which addresses are unique; grants on its `project` hold inside it."""
 
     needs = Role.ADMIN
     name: Name
+    project: Reference | None = None
     description: Description = ""
 
 
 class UpdateAddressScope(Command[AddressScope], frozen=True, kw_only=True):
-    """Change an address scope's name or description."""
+    """Change what is said about an address scope."""
 
     needs = Role.ADMIN
     scope: Reference
     name: Name | UnsetType = UNSET
+    project: Reference | None | UnsetType = UNSET
     description: Description | UnsetType = UNSET
     version: int | None = None
 

@@ -69,6 +69,8 @@ class AddressScope(Result, frozen=True, kw_only=True):
 
     id: UUID
     name: str
+    project_id: UUID | None
+    project: str | None
     description: str
     created_at: int
     version: int
@@ -165,15 +167,20 @@ class PrefixAllocation(Result, frozen=True, kw_only=True):
 
 
 class Released(Result, frozen=True, kw_only=True):
-    """How many addresses or prefixes went back."""
+    """How many addresses or prefixes went back; `container_id` is where to, if that is one."""
 
     count: int
+    container_id: UUID | None = None
 
 
 class Deleted(Result, frozen=True, kw_only=True):
-    """What a delete removed (or, in a preview, would remove), by noun."""
+    """What a delete removed (or, in a preview, would remove), by noun.
+
+    `container_id` is what it was directly inside of: a subnet pool or scope, if any.
+    """
 
     contents: dict[str, int]
+    container_id: UUID | None = None
 
 
 class PoolsUpdated(Result, frozen=True, kw_only=True):

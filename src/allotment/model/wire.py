@@ -5,6 +5,7 @@ Invariant: what `check` lets pass is valid by type, whichever door or program bu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from types import NoneType, UnionType
@@ -31,14 +32,16 @@ from allotment.model.commands import Command
 from allotment.model.limits import BATCH_MAX
 from allotment.model.mac import Mac, parse_mac
 from allotment.model.prefix import Prefix, parse_prefix
+from allotment.model.secret import Secret
 
 T = TypeVar("T")
 
-_PARSERS = {
+_PARSERS: dict[type, Callable[[Any], object]] = {  # Any: a parser judges whatever it is given
     Address: parse_address,
     Prefix: parse_prefix,
     AddressRange: parse_range,
     Mac: parse_mac,
+    Secret: Secret,
 }
 
 
@@ -47,9 +50,13 @@ class _Rule(Protocol):
 
 
 def _to_wire(value: object) -> str:
-    if isinstance(value, Address | Prefix | AddressRange | Mac):
-        return str(value)
+    if isinstance(value, Address | Prefix | AddressRange | Mac | Secret):
+        return str(value)  # of a secret: stars
     raise TypeError(f"{type(value).__name__} has no wire form")
+
+
+def _revealed(value: object) -> str:
+    return value.reveal() if isinstance(value, Secret) else _to_wire(value)
 
 
 def _from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
@@ -60,11 +67,17 @@ def _from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the m
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_to_wire)
+_revealing = msgspec.json.Encoder(enc_hook=_revealed)
 
 
 def encode(value: object) -> bytes:
-    """The JSON of a command, query or result; integers keep every digit."""
+    """The JSON of a command, query or result; integers keep every digit, secrets are stars."""
     return _encoder.encode(value)
+
+
+def encode_revealing(value: object) -> bytes:
+    """The same with secrets in clear: for the answer to the one person they are meant for."""
+    return _revealing.encode(value)
 
 
 def plain(value: object) -> Any:  # Any: JSON values are of any type

@@ -100,9 +100,12 @@ def _wish(permit: Permit[Any], draft: Allocation) -> PlainAllocation:
         str(draft.mac) if draft.mac else None,
         draft.description or None,
         permit.actor.name,
+        permit.actor.source,
+        permit.actor.request_id,
         wire.encode(permit.request).decode(),
         head + _MARK[:11],
         '"' + tail,
+        permit.epoch,
     )
 
 

@@ -16,13 +16,14 @@ from allotment.errors import AllotmentError, IdempotencyMismatch
 from allotment.model import wire
 from allotment.model.commands import Batch, Command, ReleaseAddress
 from allotment.operations import registry
-from allotment.operations.answers import answer_type
+from allotment.operations.answers import answer_type, place_of
 from allotment.operations.registry import AGAIN, Outcome
 from allotment.store import journal
 from allotment.store.dialect import EventRow
 from allotment.store.journal import StoredAnswer
 from allotment.store.session import NeedsPatience, Write
 
+DONE = "done"
 AnyPermit = Permit[Any]  # Any: whatever the command answers
 
 
@@ -139,7 +140,16 @@ def _record(tx: Write, effects: Sequence[tuple[AnyPermit, Any]]) -> None:
                 StoredAnswer(permit.actor.name, command.idempotency_key, digest, encoded)
             )
         events.append(
-            EventRow(tx.now, permit.actor.name, wire.encode(command).decode(), encoded.decode())
+            EventRow(
+                tx.now,
+                permit.actor.name,
+                wire.encode(command).decode(),
+                encoded.decode(),
+                DONE,
+                permit.actor.source,
+                permit.actor.request_id,
+                place_of(result),
+            )
         )
     journal.store(tx, answers)
     if events:

@@ -90,7 +90,7 @@ def release_prefix(tx: Write, command: ReleasePrefix) -> Released:
         raise NotFound("prefix allocation", command.prefix, "it was released meanwhile")
     prefixes.remove(tx, found.id)
     carving.give_back(tx, pool.id, found.prefix)
-    return Released(count=1)
+    return Released(count=1, container_id=pool.id)
 
 
 @answers(ListPrefixAllocations)

@@ -48,6 +48,8 @@ def _scope(row: AnyRow) -> AddressScope:
     return AddressScope(
         id=row.id,
         name=row.name,
+        project_id=row.project_id,
+        project=row.project,
         description=row.description,
         created_at=row.created_at,
         version=row.version,
@@ -60,12 +62,15 @@ def changes_of(command: Any, *fields: str) -> dict[str, object]:  # Any: an upda
     return {field: given[field] for field in fields if given[field] is not UNSET}
 
 
-def _enter(tx: Write, kind: Kind, command: CreateProject | CreateAddressScope) -> AnyRow:
+def _enter(
+    tx: Write, kind: Kind, command: CreateProject | CreateAddressScope, **more: object
+) -> AnyRow:
     new = {
         "id": uuid4(),
         "name": command.name,
         "description": command.description,
         "created_at": tx.now,
+        **more,
     }
     directory.enter(tx, kind, new)
     return directory.find_named(tx, kind, str(new["id"]))
@@ -75,7 +80,10 @@ def _update(tx: Write, kind: Kind, reference: str, command: Any) -> AnyRow:  # A
     row = directory.find_named(tx, kind, reference)
     directory.lock(tx, kind, row.id, exclusive=True)
     row = directory.find_named(tx, kind, str(row.id))
-    directory.change(tx, kind, row, changes_of(command, "name", "description"), command.version)
+    changes = changes_of(command, "name", "description")
+    if isinstance(command, UpdateAddressScope) and command.project is not UNSET:
+        changes["project_id"] = directory.find_project_id(tx, command.project)
+    directory.change(tx, kind, row, changes, command.version)
     return directory.find_named(tx, kind, str(row.id))
 
 
@@ -125,7 +133,8 @@ def list_projects(r: Read, query: ListProjects) -> Page[Project]:
 @handles(CreateAddressScope)
 def create_scope(tx: Write, command: CreateAddressScope) -> AddressScope:
     """Open an address scope."""
-    return _scope(_enter(tx, SCOPE, command))
+    project_id = directory.find_project_id(tx, command.project)
+    return _scope(_enter(tx, SCOPE, command, project_id=project_id))
 
 
 @handles(UpdateAddressScope)

@@ -61,7 +61,7 @@ def _release(tx: Write, row: SubnetRow, command: ReleaseAddress) -> Released:
         raise StaleAllocation(str(command.address), str(wanted))
     allocations.delete_one(tx, row.id, value)
     _return(tx, row, [Extent(value, value)])
-    return Released(count=1)
+    return Released(count=1, container_id=row.id)
 
 
 def wanted_id(allocation_id: str | None) -> UUID | None:
@@ -127,7 +127,7 @@ def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
         raise _not_held(row, Address.of(row.family, missing))
     tx.dialect.delete_allocations(tx, row.id, values)
     _return(tx, row, runs_of(values))
-    return Released(count=len(values))
+    return Released(count=len(values), container_id=row.id)
 
 
 def _locked(tx: Write, subnet_id: UUID) -> SubnetRow:
@@ -154,7 +154,7 @@ def release_matching(tx: Write, command: ReleaseMatching) -> Released:
     count = sum(_release_all(tx, _locked(tx, subnet), wanted) for subnet in subnets)
     if not count and command.identifier is not None:
         raise NotFound("allocation with identifier", command.identifier)
-    return Released(count=count)
+    return Released(count=count, container_id=subnets[0] if len(subnets) == 1 else None)
 
 
 def _release_all(tx: Write, row: SubnetRow, wanted: Filter) -> int:

@@ -232,7 +232,8 @@ def delete_pool(tx: Write, command: DeleteSubnetPool) -> Deleted:
     own = prefixes.of_holders(tx, [found.id])
     removal.remove_pool(tx, found.id)
     removal.give_back_all(tx, own, found.parent_id)
-    return Deleted(contents={**contents, "subnet pools": contents["subnet pools"] + 1})
+    contents["subnet pools"] += 1
+    return Deleted(contents=contents, container_id=found.parent_id or found.scope_id)
 
 
 @answers(GetSubnetPool)

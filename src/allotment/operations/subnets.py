@@ -221,7 +221,8 @@ def delete_subnet(tx: Write, command: DeleteSubnet) -> Deleted:
     # The pool it hangs from may have changed since it was found; its forest entry knows.
     pool_id = own[0].parent_id if own[0].parent_id != own[0].scope_id else None
     removal.give_back_all(tx, own, pool_id)
-    return Deleted(contents={"allocations": count, "subnets": 1})
+    contents = {"allocations": count, "subnets": 1}
+    return Deleted(contents=contents, container_id=own[0].parent_id)
 
 
 @answers(GetSubnet)

@@ -13,6 +13,7 @@ from allotment.store import schema
 from allotment.store.session import Read
 
 _OWNED = {
+    "address scopes": schema.address_scope,
     "subnet pools": schema.subnet_pool,
     "subnets": schema.subnet,
     "allocations": schema.allocation,

@@ -65,12 +65,17 @@ class EventRow(NamedTuple):
     actor: str
     command: str
     answer: str
+    outcome: str
+    source: str | None
+    request_id: str | None
+    place_id: UUID | None
 
 
 class PlainAllocation(NamedTuple):
     """All that one plain allocation writes, but for the address.
 
-    The event's answer is `answer_head`, the address as text, `answer_tail`.
+    The event's answer is `answer_head`, the address as text, `answer_tail`. It is written only
+    if the access rules are still the ones of `epoch` (None: they do not matter).
     """
 
     subnet_id: UUID
@@ -81,9 +86,12 @@ class PlainAllocation(NamedTuple):
     mac: str | None
     description: str | None
     actor: str
+    source: str | None
+    request_id: str | None
     command: str
     answer_head: str
     answer_tail: str
+    epoch: int | None
 
 
 class Dialect(ABC):
@@ -139,7 +147,7 @@ class Dialect(ABC):
         return self.translate(wrapped if isinstance(wrapped, Exception) else error, phase)
 
     @abstractmethod
-    def native_schema(self) -> Sequence[str]:
+    def native_schema(self) -> Mapping[str, Sequence[str]]:
         """The guards and functions that SQLAlchemy's tables cannot say."""
 
     @abstractmethod

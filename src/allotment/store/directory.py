@@ -61,7 +61,7 @@ def find_named(r: Read, kind: Kind, reference: str) -> AnyRow:
     table = kind.table
     wanted = read_id(reference)
     where = table.c.id == wanted if wanted else table.c.name == reference
-    row = r.run(select(table).where(where)).one_or_none()
+    row = r.run(full(kind).where(where)).one_or_none()
     if row is None:
         raise NotFound(kind.noun, reference, f"'allotment {_word(kind)} list' shows what there is")
     return row
@@ -75,7 +75,7 @@ def find_scope(r: Read, reference: str | None) -> AnyRow:
     """The scope named, or the only one there is."""
     if reference is not None:
         return find_named(r, SCOPE, reference)
-    rows = r.run(select(S).order_by(S.c.name).limit(10)).all()
+    rows = r.run(full(SCOPE).order_by(S.c.name).limit(10)).all()
     if not rows:
         raise NotFound("address scope", "(any)", "create one: allotment scope create NAME")
     if len(rows) > 1:
@@ -122,12 +122,16 @@ def _named_or_placed(kind: Kind, reference: str) -> ColumnElement[bool]:
 def full(kind: Kind) -> Select[Any]:  # Any: see AnyRow
     """The rows of a kind with the names of their scope and project."""
     table = kind.table
-    if kind in (PROJECT, SCOPE):
+    if kind is PROJECT:
         return select(table)
+    project = schema.project.c.name.label("project")
+    owner = schema.project.c.id == table.c.project_id
+    if kind is SCOPE:
+        return select(table, project).outerjoin(schema.project, owner)
     return (
-        select(table, S.c.name.label("scope"), schema.project.c.name.label("project"))
+        select(table, S.c.name.label("scope"), project)
         .join(S, S.c.id == table.c.scope_id)
-        .outerjoin(schema.project, schema.project.c.id == table.c.project_id)
+        .outerjoin(schema.project, owner)
     )
 
 

@@ -32,6 +32,7 @@ from allotment.store.dialect import (
     SubnetRow,
     split_at_carry,
 )
+from allotment.store.postgres_at_once import AT_ONCE_SCHEMA
 from allotment.store.postgres_connection import Spares, Statement, TimedConnection
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
@@ -108,9 +109,9 @@ class PostgresDialect(Dialect):
         """By SQLSTATE and phase."""
         return translate(error, phase)
 
-    def native_schema(self) -> Sequence[str]:
+    def native_schema(self) -> Mapping[str, Sequence[str]]:
         """Exclusion constraints, functions and views."""
-        return NATIVE_SCHEMA
+        return {"0001": NATIVE_SCHEMA, "0002": AT_ONCE_SCHEMA}
 
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """By advisory locks of the transaction, in order: held until it has committed or died."""
@@ -239,9 +240,11 @@ def _allocate_at_once(wishes: Sequence[PlainAllocation]) -> Statement:
     if len(wishes) == 1:
         return Statement(sql.ALLOCATE, first)
     now = max(wish.now for wish in wishes)
-    return Statement(
-        sql.ALLOCATE_MANY, (first.subnet_id, now, *_arrays(wish[2:] for wish in wishes))
-    )
+    columns = _arrays(wish[2:-1] for wish in wishes)
+    epochs = [wish.epoch for wish in wishes if wish.epoch is not None]
+    # Read at different times? Then one of them is old, and the server will not serve any.
+    epoch = min(epochs, default=None)
+    return Statement(sql.ALLOCATE_MANY, (first.subnet_id, now, *columns, epoch))
 
 
 def _arrays(rows: Iterable[Sequence[Scalar]]) -> tuple[list[Scalar] | None, ...]:

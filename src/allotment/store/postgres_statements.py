@@ -16,11 +16,11 @@ SUBNETS = (
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int8[]) AS n"
 ALLOCATE = (
     "SELECT taken_family, taken"
-    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 )
 ALLOCATE_MANY = (
     "SELECT taken_family, taken"
-    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 )
 TAKE = "SELECT taken_first, taken_last FROM allotment_take($1, $2, $3, $4, $5)"
 
@@ -49,10 +49,14 @@ TAG_RUN = (
     " SELECT tag, $1, $2::bytea || int8send(n)"
     " FROM unnest($3::text[]) AS tag, generate_series($4::int8, $5::int8) AS n"
 )
-EVENT = "INSERT INTO event (at, actor, command, answer) VALUES ($1, $2, $3, $4)"
+EVENT = (
+    "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+)
 EVENTS = (
-    "INSERT INTO event (at, actor, command, answer)"
-    " SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[])"
+    "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
+    " SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],"
+    " $7::text[], $8::uuid[])"
 )
 
 LOCK_ALLOCATIONS = (

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKeyConstraint,
@@ -23,12 +24,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
 from allotment.store.columns import AddressValue, Id, Tags
 
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -59,8 +61,11 @@ address_scope = Table(
     "address_scope",
     metadata,
     *_named(),
+    Column("project_id", Id),
     PrimaryKeyConstraint("id", name="address_scope_pkey"),
     UniqueConstraint("name", name="address_scope_name_once"),
+    ForeignKeyConstraint(["project_id"], ["project.id"], name="address_scope_project"),
+    Index("address_scope_by_project", "project_id"),
 )
 
 subnet_pool = Table(
@@ -268,6 +273,8 @@ idempotency = Table(
     Column("request_hash", LargeBinary(32), nullable=False),
     Column("answer", LargeBinary, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # Resolved as not done: no command has been, or will be, carried out under this key.
+    Column("fenced", Boolean, nullable=False, server_default=false()),
     PrimaryKeyConstraint("actor", "key", name="idempotency_pkey"),
 )
 
@@ -288,5 +295,10 @@ event = Table(
     Column("actor", Text, nullable=False),
     Column("command", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    # `done`, or the code of the error that refused or failed the request.
+    Column("outcome", Text, nullable=False, server_default="done"),
+    Column("source", Text),
+    Column("request_id", Text),
+    Column("place_id", Id),
     PrimaryKeyConstraint("id", name="event_pkey"),
 )

@@ -44,7 +44,14 @@ _ALLOCATION = (
 _TAG = "INSERT INTO allocation_tag (tag, subnet_id, address) VALUES (?, ?, ?)"
 _HELD = "SELECT address FROM allocation WHERE subnet_id = ? AND address = ?"
 _RELEASE = "DELETE FROM allocation WHERE subnet_id = ? AND address = ?"
-_EVENT = "INSERT INTO event (at, actor, command, answer) VALUES (?, ?, ?, ?)"
+_EVENT = (
+    "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_OWNED_SCOPES = (
+    "ALTER TABLE address_scope ADD COLUMN project_id BLOB"
+    " CONSTRAINT address_scope_project REFERENCES project (id)"
+)
 
 _OVERLAP = """
 CREATE TRIGGER {name}_{verb} BEFORE {when} ON prefix
@@ -139,7 +146,7 @@ class SqliteDialect(Dialect):
         """By the extended result code."""
         return translate(error, phase)
 
-    def native_schema(self) -> Sequence[str]:
+    def native_schema(self) -> Mapping[str, Sequence[str]]:
         """Triggers in the place of exclusion constraints."""
         guards = (
             ("prefix_siblings_never_overlap", "parent_id", ""),
@@ -150,11 +157,12 @@ class SqliteDialect(Dialect):
             ),
         )
         verbs = (("insert", "INSERT"), ("update", "UPDATE OF parent_id, first, last"))
-        return [
+        overlaps = [
             _OVERLAP.format(name=name, verb=verb, when=when, column=column, more=more)
             for name, column, more in guards
             for verb, when in verbs
         ]
+        return {"0001": overlaps, "0002": [_OWNED_SCOPES]}
 
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """Nothing: there is one writer."""
@@ -249,7 +257,7 @@ class SqliteDialect(Dialect):
 
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One prepared INSERT for all."""
-        tx.defer(_EVENT, list(rows))
+        tx.defer(_EVENT, [(*row[:7], row.place_id and row.place_id.bytes) for row in rows])
 
 
 def _bound(row: AllocationRow) -> tuple[object, ...]:

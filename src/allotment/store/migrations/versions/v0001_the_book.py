@@ -27,7 +27,7 @@ def upgrade() -> None:
     _allocation_tags()
     _prefix_allocations()
     _journal()
-    for statement in context.config.attributes["native_schema"]:
+    for statement in context.config.attributes["native_schema"]["0001"]:
         op.execute(statement)
 
 
