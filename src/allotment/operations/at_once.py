@@ -56,7 +56,7 @@ def allocate(
     now = store.clock()
     places, drafts, wishes = [], [], []
     for place, permit in enumerate(permits):
-        subnet_id = _plain_subnet(permit.request)
+        subnet_id = plain_subnet(permit.request)
         if subnet_id is not None:
             draft = _draft(permit.request, subnet_id, now)
             places.append(place)
@@ -111,10 +111,10 @@ def _wish(permit: Permit[Any], draft: Allocation) -> PlainAllocation:
 
 def is_plain(command: Any) -> bool:  # Any: a command of any kind
     """Whether `allocate` tries to serve it."""
-    return _plain_subnet(command) is not None
+    return plain_subnet(command) is not None
 
 
-def _plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
+def plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
     """The subnet, named by its id, of a request that asks for nothing but any address of it."""
     if type(command) is AllocateAddress and _asked(command) == _PLAINLY:
         return read_id(command.subnet)

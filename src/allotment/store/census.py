@@ -12,6 +12,8 @@ from sqlalchemy import Table, func, select
 from allotment.store import schema
 from allotment.store.session import Read
 
+A, N = schema.allocation, schema.subnet
+
 _OWNED = {
     "address scopes": schema.address_scope,
     "subnet pools": schema.subnet_pool,
@@ -44,5 +46,16 @@ def owned_by(r: Read, project_id: UUID) -> dict[str, int]:
 
 
 def everything(r: Read) -> dict[str, int]:
-    """How many things of each kind the book holds."""
-    return {noun: _count(r, table) for noun, table in _ALL.items()}
+    """How many things of each kind the book holds, of those that are seen."""
+    if r.sight.everything:
+        return {noun: _count(r, table) for noun, table in _ALL.items()}
+    seen = r.sight
+    inside = select(func.count()).select_from(A.join(N, N.c.id == A.c.subnet_id))
+    return {
+        "projects": _count(r, schema.project, *seen.projects()),
+        "scopes": _count(r, schema.address_scope, *seen.scopes()),
+        "pools": _count(r, schema.subnet_pool, *seen.pools()),
+        "subnets": _count(r, N, *seen.subnets()),
+        "allocations": int(r.run(inside.where(*seen.allocations())).scalar_one()),
+        "extents": 0,
+    }
