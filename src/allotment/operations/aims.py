@@ -128,9 +128,7 @@ def _project(
 
 
 @aims_at(c.CreateAddressScope)
-def _new_scope(
-    r: Read, rights: Rights, request: c.CreateAddressScope
-) -> Aim[c.CreateAddressScope]:
+def _new_scope(r: Read, rights: Rights, request: c.CreateAddressScope) -> Aim[c.CreateAddressScope]:
     if request.project is None:
         return Aim(request, [Want(request.needs, ANYWHERE)])
     owner = project(r, request.project)
@@ -249,5 +247,3 @@ def _subnet(
         changed = structs.replace(request, subnet=str(row.id), scope=None, project=owner)
         return Aim(changed, wants + more)
     return Aim(structs.replace(request, subnet=str(row.id), scope=None), wants)
-
-

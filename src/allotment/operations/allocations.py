@@ -111,12 +111,10 @@ def _resolve(tx: Write, wishes: Sequence[_Wish]) -> None:
 
 def _refuse_too_much(tx: Write, wishes: Sequence[_Wish]) -> None:
     """Refuse early what a project may not own; what others take meanwhile is seen at the end."""
-    owners = {wish.owner[0] for wish in wishes if wish.open and wish.owner[0] is not None}
-    if not owners:
-        return
-    limited = quotas.find(tx, [owner for owner in owners if owner is not None])
-    for wish in wishes:
-        row = limited.get(wish.owner[0]) if wish.open and wish.owner[0] else None
+    owned = [(wish, wish.owner[0]) for wish in wishes if wish.open]
+    limited = quotas.find(tx, [owner for _, owner in owned if owner is not None])
+    for wish, owner in owned:
+        row = limited.get(owner) if owner is not None else None
         if row is not None:
             try:
                 quotas.check(row, Counted(addresses=1))

@@ -117,7 +117,7 @@ def get_status(r: Read, _query: GetStatus) -> BookStatus:
     return BookStatus(
         version=VERSION,
         schema=HEAD,
-        database=r.dialect.shown,
+        database=r.dialect.shown if r.sight.everything else "",
         projects=counts["projects"],
         scopes=counts["scopes"],
         pools=counts["pools"],

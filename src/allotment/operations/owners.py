@@ -16,9 +16,7 @@ from allotment.store.quotas import Counted
 from allotment.store.session import Read, Write
 
 
-def check_touch(
-    r: Read, rights: Rights, container: UUID, owners: Iterable[UUID | None]
-) -> None:
+def check_touch(r: Read, rights: Rights, container: UUID, owners: Iterable[UUID | None]) -> None:
     """Refuse to change what is held of a container by others than the actor may act for.
 
     Raises:

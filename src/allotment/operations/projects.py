@@ -29,7 +29,7 @@ from allotment.model.queries import (
 from allotment.model.results import AddressScope, Deleted, Page, Project
 from allotment.operations import removal
 from allotment.operations.registry import answers, handles
-from allotment.store import census, directory, grants, pages
+from allotment.store import census, directory, grants, pages, quotas
 from allotment.store.directory import PROJECT, SCOPE, AnyRow, Kind
 from allotment.store.session import Read, Write
 
@@ -114,6 +114,8 @@ def delete_project(tx: Write, command: DeleteProject) -> Deleted:
     owned = census.owned_by(tx, row.id)
     if any(owned.values()):
         raise InUse("project", row.name, owned)
+    quotas.forget(tx, row.id)
+    grants.disown_tokens(tx, row.id)
     directory.remove(tx, PROJECT, [row.id])
     return Deleted(contents={"projects": 1})
 

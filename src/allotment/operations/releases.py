@@ -17,8 +17,8 @@ from allotment.model.commands import ReleaseAddress, ReleaseAddresses, ReleaseMa
 from allotment.model.extent import AGED, NEVER, Extent
 from allotment.model.results import Released
 from allotment.operations.free_space import Space, give_back
-from allotment.operations.references import References
 from allotment.operations.owners import check_touch, note_released
+from allotment.operations.references import References
 from allotment.operations.registry import Outcome, handles, handles_many
 from allotment.operations.specific import prefix_of
 from allotment.store import allocation_pools, allocations, quotas

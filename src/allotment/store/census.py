@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import Table, func, select
 
-from allotment.store import schema
+from allotment.store import access_schema, schema
 from allotment.store.session import Read
 
-A, N = schema.allocation, schema.subnet
+A, N, T = schema.allocation, schema.subnet, access_schema.token
 
 _OWNED = {
     "address scopes": schema.address_scope,
@@ -39,10 +39,12 @@ def _count(r: Read, table: Table, *where: object) -> int:
 
 
 def owned_by(r: Read, project_id: UUID) -> dict[str, int]:
-    """How many things of each kind a project owns."""
-    return {
+    """How many things of each kind a project owns; a token that was revoked is nobody's."""
+    owned = {
         noun: _count(r, table, table.c.project_id == project_id) for noun, table in _OWNED.items()
     }
+    live = (T.c.project_id == project_id, T.c.revoked_at.is_(None))
+    return {**owned, "tokens": _count(r, T, *live)}
 
 
 def everything(r: Read) -> dict[str, int]:

@@ -172,6 +172,11 @@ def project_of(r: Read, kind: Kind, row_id: UUID) -> UUID | None:
     return found
 
 
+def prefix_text(row: AnyRow) -> str:
+    """The prefix of a subnet's row, for people."""
+    return str(Prefix.of(row.family, row.first, row.length))
+
+
 def find_project_id(r: Read, reference: str | None) -> UUID | None:
     """The id of the project named, None when none is."""
     if reference is None:

@@ -19,7 +19,12 @@ from allotment.store import access_schema, schema
 from allotment.store.directory import read_id
 from allotment.store.session import Read, Write
 
-T, G, E, J = access_schema.token, access_schema.access_grant, access_schema.access_epoch, schema.project
+T, G, E, J = (
+    access_schema.token,
+    access_schema.access_grant,
+    access_schema.access_epoch,
+    schema.project,
+)
 
 _EPOCH = select(E.c.value)
 _TOKENS = select(T, J.c.name.label("project")).outerjoin(J, J.c.id == T.c.project_id)
@@ -96,6 +101,11 @@ def revoke_token(tx: Write, token_id: UUID) -> None:
     tx.run(update(T).where(T.c.id == token_id, T.c.revoked_at.is_(None)).values(revoked_at=tx.now))
 
 
+def disown_tokens(tx: Write, project_id: UUID) -> None:
+    """Let the revoked tokens of a project belong to none."""
+    tx.run(update(T).where(T.c.project_id == project_id).values(project_id=None))
+
+
 def note_use(tx: Write, used: Sequence[tuple[UUID, int]]) -> None:
     """Enter when tokens were used last."""
     for token_id, at in sorted(used):
@@ -112,9 +122,7 @@ def grant(r: Read, grant_id: UUID) -> AnyRow | None:
     return r.run(select(G).where(G.c.id == grant_id)).one_or_none()
 
 
-def grants(
-    r: Read, where: Sequence[ColumnElement[bool]], limit: int | None = None
-) -> list[AnyRow]:
+def grants(r: Read, where: Sequence[ColumnElement[bool]], limit: int | None = None) -> list[AnyRow]:
     """Grants that meet the conditions, by actor and id, one more than the limit."""
     query = select(G).where(*where).order_by(G.c.actor, G.c.id)
     return list(r.run(query.limit(limit + 1) if limit is not None else query).all())

@@ -28,9 +28,9 @@ _SUBNETS = (
 _SCOPES = select(S.c.id, S.c.project_id).where(
     S.c.id.in_(bindparam("ids", type_=Id, expanding=True))
 )
-_START = select(
-    P.c.id.label("start"), P.c.id, P.c.parent_id, P.c.project_id, P.c.scope_id
-).where(P.c.id.in_(bindparam("ids", type_=Id, expanding=True)))
+_START = select(P.c.id.label("start"), P.c.id, P.c.parent_id, P.c.project_id, P.c.scope_id).where(
+    P.c.id.in_(bindparam("ids", type_=Id, expanding=True))
+)
 
 
 def _upwards() -> Any:  # Any: a statement

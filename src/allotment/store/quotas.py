@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from allotment.errors import QuotaExceeded
 from allotment.store import access_schema, schema
@@ -114,6 +114,11 @@ def limit(tx: Write, project_id: UUID, limits: Mapping[str, int | None]) -> None
         tx.run(insert(Q), {"project_id": project_id, **values})
     if limits:
         tx.run(update(Q).where(Q.c.project_id == project_id).values(**limits))
+
+
+def forget(tx: Write, project_id: UUID) -> None:
+    """Remove the limits of a project that owns nothing."""
+    tx.run(delete(Q).where(Q.c.project_id == project_id))
 
 
 def all_limited(r: Read) -> list[AnyRow]:

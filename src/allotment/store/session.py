@@ -36,7 +36,10 @@ class NeedsPatience(Exception):
 
 
 class Read:
-    """A snapshot of the book; `now` is its time in UTC milliseconds, `sight` bounds what is found."""
+    """A snapshot of the book.
+
+    `now` is its time in UTC milliseconds; `sight` bounds what is found.
+    """
 
     __slots__ = ("_streams", "conn", "dialect", "now", "sight")
 

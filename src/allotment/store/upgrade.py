@@ -144,8 +144,7 @@ def _upgrade_inside(dialect: Dialect, conn: Connection, before: str | None) -> N
     config.attributes["connection"] = conn
     config.attributes["native_schema"] = dialect.native_schema()
     command.upgrade(config, HEAD)
-    if before is None:
-        settings.enter_secret(conn, secrets.token_bytes(32))
+    settings.enter_missing(conn, lambda: secrets.token_bytes(32))
 
 
 def _version_inside(conn: Connection) -> str | None:
