@@ -130,14 +130,14 @@ def upgrade(dialect: Dialect) -> bool:
             # Another process may have come first: look again, with the lock held.
             before = _version_inside(conn)
             if before != HEAD:
-                _upgrade_inside(dialect, conn, before)
+                _upgrade_inside(dialect, conn)
             conn.commit()
     except dialect.errors as error:
         raise dialect.typed(error, "statement") from error
     return before != HEAD
 
 
-def _upgrade_inside(dialect: Dialect, conn: Connection, before: str | None) -> None:
+def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
     from alembic import command
 
     config = _config()
