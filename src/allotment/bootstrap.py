@@ -12,12 +12,19 @@ import time
 
 from allotment.config import parse_url
 from allotment.desk import LocalDesk
-from allotment.errors import Misconfigured
-from allotment.model.access import Actor
+from allotment.errors import AlreadyExists, Misconfigured
+from allotment.model.access import Actor, Role
 from allotment.model.access import local_owner as _owner
+from allotment.model.commands import Batch
+from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken
+from allotment.model.secret import Secret
 from allotment.store import upgrade
 from allotment.store.dialect import Dialect
 from allotment.store.session import Store
+
+
+FIRST_TOKEN = "bootstrap"  # noqa: S105 - a name
+FIRST_TOKEN_SECONDS = 24 * 3600
 
 
 def clock() -> int:
@@ -52,6 +59,29 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
         dialect.engine.dispose()
         raise
     return LocalDesk(Store(dialect, clock))
+
+
+def first_token(desk: LocalDesk) -> Secret | None:
+    """The token of a first administrator, for a book that has no token yet.
+
+    Returns:
+        Its text, to be shown once; None: there are tokens, or another process made the first.
+    """
+    owner = _owner("local:bootstrap")
+    if desk.ask(ListTokens(limit=1), owner).items:
+        return None
+    make = CreateToken(
+        name=FIRST_TOKEN,
+        lifetime_seconds=FIRST_TOKEN_SECONDS,
+        description="made at the first start: make others with it, then revoke it",
+    )
+    grant = CreateGrant(actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN)
+    try:
+        made, _ = desk.do(Batch(commands=(make, grant)), owner)
+    except AlreadyExists:
+        return None
+    assert isinstance(made, NewToken)
+    return made.secret
 
 
 def _dialect(url: str) -> Dialect:

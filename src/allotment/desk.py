@@ -40,7 +40,7 @@ from allotment.operations.explain import LOOK_AGAIN, explain
 from allotment.operations.gate import Gate, check_presented, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
-from allotment.store import grants
+from allotment.store import grants, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
@@ -125,6 +125,11 @@ class LocalDesk:
         self._note_use(known.row.id, now)
         name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
         return Actor(name=name, source=str(source) if source is not None else None)
+
+    def cursor_key(self) -> bytes:
+        """What cursors are signed with where they leave the house; the same in every process."""
+        with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
+            return settings.cursor_key(r)
 
     def _note_use(self, token_id: UUID, now: int) -> None:
         """Remember that a token was used; now and then, enter it."""
