@@ -22,7 +22,6 @@ from allotment.store import upgrade
 from allotment.store.dialect import Dialect
 from allotment.store.session import Store
 
-
 FIRST_TOKEN = "bootstrap"  # noqa: S105 - a name
 FIRST_TOKEN_SECONDS = 24 * 3600
 

@@ -1,12 +1,11 @@
 """The desk: where every command and query comes in, whatever the door.
 
-Invariant: here alone transactions are begun, retried and committed; nothing is served without a
-permit, and every retry is bounded by a deadline.
+Invariant: here alone transactions are begun and committed; nothing is served without a permit, and
+every request ends by its deadline.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,13 +17,10 @@ from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
     Bug,
-    Busy,
     CommitUnknown,
-    ConstraintFailed,
     DeadlineExceeded,
     Forbidden,
     InvalidValue,
-    Overloaded,
     QuotaExceeded,
     StoreError,
     Unauthenticated,
@@ -36,20 +32,16 @@ from allotment.model.commands import AllocateAddress, Batch, Command
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
-from allotment.operations.explain import LOOK_AGAIN, explain
 from allotment.operations.gate import Gate, check_presented, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
+from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_served
 from allotment.store import grants, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
 R = TypeVar("R")
 
-DEADLINE_SECONDS = 30.0
-LONG_DEADLINE_SECONDS = 3600.0
-BACKOFF_SECONDS = 0.01
-BACKOFF_SECONDS_MAX = 0.5
 USE_NOTED_SECONDS = 60.0
 
 UNRECORDED = frozenset(
@@ -154,10 +146,29 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
-        job = Job(Asked(actor, command), _deadline(command))
+        job = Job(Asked(actor, command), deadline_of(command))
         hot = registry.is_hot(type(command))
         result: R = self._group.submit(job) if hot else self._alone(job)
         return result
+
+    def do_soon(
+        self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
+    ) -> bool:
+        """Have a hot command carried out without waiting here: `tell` gets its answer or error.
+
+        Returns:
+            False: it is none of those that are served together; `do` it.
+
+        Raises:
+            InvalidValue: a field breaks its rule.
+        """
+        if not registry.is_hot(type(command)):
+            return False
+        wire.check(actor)
+        wire.check(command)
+        _check_keys(command)
+        self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
+        return True
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
         """Answer a query from one snapshot.
@@ -169,7 +180,7 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
-        deadline = _deadline(query)
+        deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
             with self.store.reading(deadline=deadline) as r:
@@ -180,7 +191,7 @@ class LocalDesk:
             return answer
 
         try:
-            return _until_served(once, deadline)
+            return until_served(once, deadline)
         except (Forbidden, Unauthenticated) as error:
             self._record_failure(Asked(actor, query), error)
             raise
@@ -193,7 +204,7 @@ class LocalDesk:
                 return perform.perform_one(tx, self._gate, job.asked)
 
         try:
-            return _until_served(once, job.deadline, job.asked.request)
+            return until_served(once, job.deadline, job.asked.request)
         except AllotmentError as error:
             self._record_failure(job.asked, error)
             raise
@@ -267,12 +278,6 @@ def _latest(jobs: Sequence[Job]) -> float:
     return max(job.deadline for job in jobs)
 
 
-def _deadline(request: Command[Any] | Query[Any]) -> float:
-    """When (monotonic seconds) the time for a request is over."""
-    seconds = LONG_DEADLINE_SECONDS if request.takes_long else DEADLINE_SECONDS
-    return time.monotonic() + seconds
-
-
 def _check_keys(command: Command[Any]) -> None:
     """Refuse keys where no answer may be kept, and batches that are none.
 
@@ -296,47 +301,3 @@ def _check_keys(command: Command[Any]) -> None:
             rule = "its answer is shown once and not kept: it fits no batch with a key"
             raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
         wire.check(part)
-
-
-def _until_served(
-    once: Callable[[bool], R], deadline: float, command: Command[Any] | None = None
-) -> R:
-    """Run the whole use case again while that is safe and there is time."""
-    patient = False
-    attempt = 0
-    spent: Exception
-    failure: AllotmentError
-    while True:
-        try:
-            return once(patient)
-        except NeedsPatience as signal:
-            patient, spent = True, signal
-            failure = Busy("others are at work on the same addresses; try again")
-        except ConstraintFailed as error:
-            assert command is not None, "a query writes nothing"
-            spent, failure = error, explain(error, command)
-            if error.constraint not in LOOK_AGAIN:
-                raise failure from error
-        except StoreError as error:
-            spent = failure = error
-            if not _may_run_again(error, command):
-                raise
-        attempt += 1
-        pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2 ** min(attempt, 10))
-        pause *= random.random() if attempt > 1 else 0  # noqa: S311 - jitter, not a secret
-        if time.monotonic() + pause > deadline:
-            raise failure from spent
-        time.sleep(pause)
-
-
-def _may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
-    """Whether running the whole use case again cannot do it twice.
-
-    After a lost commit only a keyed command may: its stored answer, if it committed, is found, or
-    makes the second one wait for the first and then refuses it.
-    """
-    if isinstance(error, CommitUnknown):
-        return command is None or command.idempotency_key is not None
-    if isinstance(error, Overloaded) and error.state is None:
-        return False  # our own connections are all in use: this request has waited already
-    return error.retryable
