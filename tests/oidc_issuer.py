@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable
@@ -66,6 +67,7 @@ class Issuer:
         }
         self.asked: Counter[str] = Counter()
         self.answers: dict[str, Callable[[], Answer]] = {}
+        self.pause_seconds = 0.0  # between the bytes of an answer, once it is more than nothing
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         scheme, host = "http", "127.0.0.1"
@@ -137,9 +139,17 @@ class Issuer:
                         self.send_header(name, value)
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
-                    self.wfile.write(body)
+                    self._write(body)
                 except OSError:
                     pass  # the client had enough
+
+            def _write(self, body: bytes) -> None:
+                if not issuer.pause_seconds:
+                    self.wfile.write(body)
+                    return
+                for byte in body:
+                    self.wfile.write(bytes((byte,)))
+                    time.sleep(issuer.pause_seconds)
 
             def log_message(self, *_: object) -> None:
                 pass
