@@ -131,7 +131,7 @@ class Issuer:
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+            def do_GET(self) -> None:
                 status, headers, body = issuer._answer(self.path)
                 try:
                     self.send_response(status)

@@ -137,6 +137,18 @@ def test_first_requests_at_once_share_one_fetch(issuer: Issuer, cache: KeyCache)
     assert issuer.asked[JWKS] == 1
 
 
+def test_first_requests_at_once_share_one_failure(issuer: Issuer, cache: KeyCache) -> None:
+    def slow() -> Answer:
+        time.sleep(0.2)
+        return down()
+
+    issuer.answers[DISCOVERY] = slow
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: reason(cache, "rsa-1"), range(16)))
+    assert set(found) == {Refusal.NO_KEYS}
+    assert issuer.asked == {DISCOVERY: 1}
+
+
 def test_while_one_request_fetches_others_go_on_with_the_keys_there_are(
     issuer: Issuer, cache: KeyCache, clock: Clock
 ) -> None:

@@ -56,12 +56,12 @@ class KeyCache:
         kept = self._kept
         missing = not kept.knows(kid) or now - kept.fetched_at > STALE_SECONDS_MAX
         if missing or now - kept.fetched_at > FRESH_SECONDS:
-            kept = self._refreshed(kept, now, PATIENCE_SECONDS if missing else 0)
+            kept = self._refreshed(now, PATIENCE_SECONDS if missing else 0)
         if now - kept.fetched_at > STALE_SECONDS_MAX:
             raise Unauthenticated(Refusal.NO_KEYS)
         return _choose(kept.keys, kid, alg)
 
-    def _refreshed(self, seen: _Kept, now: float, patience: float) -> _Kept:
+    def _refreshed(self, now: float, patience: float) -> _Kept:
         """What is kept after a fetch, ours or another request's, or without one if it is too soon.
 
         The old keys stay in use for the others meanwhile, and for all if it fails.
@@ -71,7 +71,7 @@ class KeyCache:
         if not self._fetching.acquire(timeout=patience):
             return self._kept
         try:
-            if self._kept is seen and now >= self._next_fetch:
+            if now >= self._next_fetch:  # else another request was quicker
                 self._next_fetch = now + INTERVAL_SECONDS
                 self._kept = _Kept(self._fetch(), now)
         except OSError as error:
