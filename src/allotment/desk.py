@@ -14,6 +14,7 @@ from uuid import UUID
 
 from allotment.engine import token_text
 from allotment.engine.access import Permit
+from allotment.engine.token_text import TokenText
 from allotment.errors import (
     AllotmentError,
     Bug,
@@ -36,13 +37,15 @@ from allotment.operations.gate import Gate, check_presented, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
 from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_served
-from allotment.store import grants, settings
+from allotment.store import grants, journal, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
 R = TypeVar("R")
 
 USE_NOTED_SECONDS = 60.0
+ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
+STRANGERS_NOTED_SECONDS = 0.1
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
@@ -83,6 +86,7 @@ class LocalDesk:
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
         self._used: dict[UUID, int] = {}
         self._used_noted_at = time.monotonic()
+        self._stranger_noted_at = -STRANGERS_NOTED_SECONDS
 
     def close(self) -> None:
         """Close every connection."""
@@ -103,7 +107,15 @@ class LocalDesk:
             Unauthenticated: it is no token, or not one that is valid now, from there.
             StoreError: the database failed.
         """
-        presented = token_text.parse(bearer)
+        presented = None
+        try:
+            presented = token_text.parse(bearer)
+            return self._authenticate(presented, source)
+        except Unauthenticated as error:
+            self._note_stranger(presented, source, error)
+            raise
+
+    def _authenticate(self, presented: TokenText, source: Address | None) -> Actor:
         known = self._gate.token(presented.key_id)
         if known is None:
             with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
@@ -117,6 +129,25 @@ class LocalDesk:
         self._note_use(known.row.id, now)
         name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
         return Actor(name=name, source=str(source) if source is not None else None)
+
+    def _note_stranger(
+        self, presented: TokenText | None, source: Address | None, error: Unauthenticated
+    ) -> None:
+        """The event of a token that was refused; of a flood of them, some."""
+        if time.monotonic() - self._stranger_noted_at < STRANGERS_NOTED_SECONDS:
+            return
+        self._stranger_noted_at = time.monotonic()
+        key_id = presented.key_id if presented is not None else None
+        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
+            perform.record_stranger(tx, key_id, str(source) if source is not None else None, error)
+
+    def forget_answers(self) -> int:
+        """Delete stored answers that nobody may ask for again; how many.
+
+        Until then, asking again with the same idempotency key gets the first answer.
+        """
+        with self.store.writing(deadline=time.monotonic() + DEADLINE_SECONDS) as tx:
+            return journal.forget(tx, tx.now - ANSWERS_KEPT_SECONDS * 1000)
 
     def cursor_key(self) -> bytes:
         """What cursors are signed with where they leave the house; the same in every process."""
