@@ -254,7 +254,12 @@ class LocalDesk:
         try:
             outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
-            outcomes = [error if permit is not None else None for permit in permits]
+            # What has a key is looked up by it; of the others nobody knows.
+            keyed = [job.asked.request.idempotency_key is not None for job in jobs]
+            outcomes = [
+                error if permit is not None and not key else None
+                for permit, key in zip(permits, keyed, strict=True)
+            ]
         except StoreError:
             outcomes = [None] * len(jobs)  # the transaction's own retries see to it
         left = [place for place, outcome in enumerate(outcomes) if outcome is None]

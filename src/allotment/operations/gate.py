@@ -10,8 +10,6 @@ import time
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from msgspec import structs
-
 from allotment.engine.access import LEVELS, GrantFact, Permit, Rights, Want, authorize, owner_rights
 from allotment.errors import NotFound, Unauthenticated
 from allotment.model.access import PREFIX, Actor, ActorKind, Role
@@ -151,7 +149,7 @@ class Gate:
         """The one want of a plain request, of a subnet that is kept in mind."""
         if not isinstance(request, AllocateAddress) or rights.home is not None:
             return None
-        subnet_id = plain_subnet(structs.replace(request, idempotency_key=None))
+        subnet_id = plain_subnet(request)
         if subnet_id is None:
             return None
         place = known.places.get(subnet_id)
