@@ -27,7 +27,8 @@ from doors.rest.conftest import House
 SERVICE = ["/metrics", "/docs", "/openapi.json", "/problems", "/problems/overlap", "/nowhere", "/"]
 EVERY = [(route.method, route.path) for route in ROUTES] + [("GET", path) for path in SERVICE]
 STRANGERS = [
-    None, "", "wrong-token", "two tokens", "owner-token ", "owner-token,owner-token", "é", "x" * 9000,
+    None, "", "wrong-token", "two tokens", "owner-token ", "owner-token,owner-token", "é",
+    "x" * 9000,
 ]  # fmt: skip
 
 
