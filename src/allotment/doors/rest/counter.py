@@ -137,7 +137,7 @@ class Counter:
             return request
         query = cast("Query[Any]", request)  # Any: a page's; commands have no cursor
         opened = self._cursors.open(cursor, operation.place, query, actor.name)
-        return cast("Query[Any]", replace(query, cursor=opened))  # type: ignore[call-arg]
+        return replace(query, cursor=opened)
 
     def _sealed(
         self, operation: Operation, visit: Visit, done: tuple[Request, object], actor: Actor
