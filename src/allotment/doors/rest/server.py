@@ -25,7 +25,7 @@ from uvicorn.supervisors import Multiprocess
 
 from allotment.bootstrap import open_book
 from allotment.config import parse_url
-from allotment.desk import Desk
+from allotment.desk import PromptDesk
 from allotment.doors.rest import logs
 from allotment.doors.rest.app import Door, create_app
 from allotment.doors.rest.connection import Connection
@@ -45,7 +45,7 @@ _log = structlog.get_logger("allotment.serve")
 class Staff(NamedTuple):
     """Who serves: a desk, and who knows the tokens."""
 
-    desk: Desk
+    desk: PromptDesk
     doorkeeper: Doorkeeper
 
 
