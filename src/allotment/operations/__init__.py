@@ -6,6 +6,7 @@ Invariant: importing this package registers them all.
 from allotment.operations import (
     allocation_pools,
     allocations,
+    audit_log,
     bulk,
     check,
     holdings,
@@ -22,6 +23,7 @@ from allotment.operations import (
 __all__ = [
     "allocation_pools",
     "allocations",
+    "audit_log",
     "bulk",
     "check",
     "holdings",

@@ -139,6 +139,8 @@ def _record(tx: Write, effects: Sequence[tuple[AnyPermit, Any]]) -> None:
             answers.append(
                 StoredAnswer(permit.actor.name, command.idempotency_key, digest, encoded)
             )
+        if not command.journaled:
+            continue
         events.append(
             EventRow(
                 tx.now,

@@ -15,14 +15,23 @@ from uuid import UUID
 
 import psycopg
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Text,
+    create_engine,
+    event,
+    func,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from allotment.errors import Phase, StoreError
 from allotment.model.extent import Extent
 from allotment.store import postgres_statements as sql
-from allotment.store.columns import dump_tags, pack, unpack
+from allotment.store.columns import Id, dump_tags, pack, unpack
 from allotment.store.dialect import (
     AllocationRow,
     Dialect,
@@ -225,6 +234,14 @@ class PostgresDialect(Dialect):
         wanted = list(map(pack, addresses))
         (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
         return gone.command_tuples or 0
+
+    def stored(self, column: Column[Any]) -> ColumnElement[Any]:
+        """The server lets nothing of another type in."""
+        if isinstance(column.type, Id):
+            return func.uuid_send(column, type_=LargeBinary)
+        if isinstance(column.type, Text):
+            return func.convert_to(column, "UTF8", type_=LargeBinary)
+        return column
 
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One INSERT, whatever their number."""

@@ -49,9 +49,11 @@ class Read:
         """Execute one statement."""
         return self.conn.execute(statement, params)
 
-    def stream(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+    def stream(
+        self, statement: Executable, params: Any = None, *, rows: int = STREAM_ROWS
+    ) -> CursorResult[Any]:
         """Execute a query whose rows are fetched as they are read; closed with the transaction."""
-        options = {"yield_per": STREAM_ROWS}
+        options = {"yield_per": rows}
         result = self.conn.execute(statement, params, execution_options=options)
         self._streams.append(result)
         return result
