@@ -11,6 +11,7 @@ from pathlib import Path
 from allotment.errors import InvalidValue
 
 VARIABLE = "ALLOTMENT_DATABASE"
+AUDIT_KEY_VARIABLE = "ALLOTMENT_AUDIT_KEY_FILE"
 _FORMS = "write sqlite:///path/to/file, sqlite:// (in memory) or postgresql://user@host/database"
 
 
@@ -52,6 +53,12 @@ def _file(url: str, path: Path) -> str:
 def _masked(url: str) -> str:
     scheme, found, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+
+
+def audit_key_file() -> Path | None:
+    """The file of the key that signs anchors of the audit, if there is one."""
+    named = os.environ.get(AUDIT_KEY_VARIABLE)
+    return Path(named) if named else None
 
 
 def is_new(url: str) -> bool:

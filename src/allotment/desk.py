@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from allotment.engine.access import Permit, authorize, owner_rights
@@ -24,8 +25,9 @@ from allotment.errors import (
     StoreError,
 )
 from allotment.model import wire
-from allotment.model.access import Actor
+from allotment.model.access import Actor, local_owner
 from allotment.model.commands import Batch, Command
+from allotment.model.events import ListAudit, ListEvents, SealAudit
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
@@ -38,8 +40,12 @@ R = TypeVar("R")
 
 DEADLINE_SECONDS = 30.0
 LONG_DEADLINE_SECONDS = 3600.0
+SEAL_SECONDS = 2.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
+
+
+SEALER = local_owner("system:sealer")
 
 
 class Job(NamedTuple):
@@ -71,10 +77,19 @@ class LocalDesk:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
+        self._wrote = False
 
     def close(self) -> None:
-        """Close every connection."""
+        """Seal what this desk has written, and close every connection."""
+        if self._wrote:
+            self.seal()
         self.store.close()
+
+    def seal(self) -> None:
+        """Seal what was committed; what the database refuses now, the next one to come seals."""
+        job = Job(authorize(owner_rights(SEALER), SealAudit()), time.monotonic() + SEAL_SECONDS)
+        with suppress(AllotmentError):
+            self._alone(job, ())
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -100,6 +115,7 @@ class LocalDesk:
             result = self._group.submit(job)
         else:
             result = self._alone(job, _parts(job.permit))
+        self._wrote |= command.journaled
         return result
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
@@ -113,7 +129,8 @@ class LocalDesk:
         wire.check(actor)
         wire.check(query)
         permit = authorize(owner_rights(actor), query)
-
+        if isinstance(query, ListEvents | ListAudit):
+            self.seal()
         deadline = _deadline(query)
 
         def once(_patient: bool) -> R:

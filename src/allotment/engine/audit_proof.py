@@ -17,6 +17,9 @@ from allotment.model.audit_block import Block, Gap
 from allotment.model.extent import Extent
 
 
+_BEYOND = 1 << 64
+
+
 class Finding(NamedTuple):
     """What is wrong, and with what: `block 3`, `sequence 17` or `event 20`."""
 
@@ -173,7 +176,7 @@ def _append(runs: list[Extent], one: int) -> None:
 
 def _inside(one: int, runs: Sequence[Extent] | Sequence[Gap]) -> bool:
     """Whether an id is in one of some runs, which are in order."""
-    at = bisect_right(runs, one, key=lambda run: run[0]) - 1
+    at = bisect_right(runs, (one, _BEYOND)) - 1
     return at >= 0 and one <= runs[at][1]
 
 

@@ -5,7 +5,10 @@ Invariant: sealing adds blocks and touches nothing else; who writes events never
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
+
+import msgspec
 
 from allotment.engine.audit_chain import BLOCK_EVENTS_MAX, START, Leaf, Link, leaf, link, seal
 from allotment.engine.audit_proof import Known, Proof
@@ -17,24 +20,31 @@ from allotment.store import audit_blocks
 from allotment.store.session import Read, Write
 
 FAULTS_MAX = 1000
+BLOCKS_AT_ONCE = 200
 
 
 @handles(SealAudit)
 def seal_audit(tx: Write, _command: SealAudit) -> Anchor:
-    """Seal what was committed, block after block."""
+    """Add blocks until nothing is left to seal, or enough for one transaction was sealed."""
     audit_blocks.take_turn(tx)
-    return _anchor(seal_all(tx))
+    here = seal_blocks(tx, BLOCK_EVENTS_MAX, BLOCKS_AT_ONCE)
+    anchor = _anchor(here)
+    if tx.sign is None or not here.number:
+        return anchor
+    signature = b64encode(tx.sign(anchor.signed_bytes())).decode()
+    return msgspec.structs.replace(anchor, signature=signature)
 
 
-def seal_all(tx: Write, per_block: int = BLOCK_EVENTS_MAX) -> Link:
-    """Add blocks until there is nothing left to seal; where the chain stands then."""
+def seal_blocks(tx: Write, per_block: int, most: int) -> Link:
+    """Add up to `most` blocks, while there is anything to seal; where the chain stands then."""
     here = _last(tx)
-    while found := _unsealed(tx, here, per_block):
+    for _ in range(most):
+        found = _unsealed(tx, here, per_block)
+        if not found:
+            break
         block = seal(here, found, tx.now)
         audit_blocks.enter(tx, block)
         here = link(block)
-        if len(found) < per_block:
-            break
     return here
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select
 
 from allotment.model.audit_block import Block, Gap, StoredEvent
 from allotment.store import access_schema, schema
@@ -16,8 +16,12 @@ from allotment.store.session import Read, Write
 
 E, B = schema.event, access_schema.audit_block
 
+EventRow = Row[Any]  # Any: a row of `event`
+Conditions = Sequence[ColumnElement[bool]]
+
 _TURN = ("allotment", "seal the audit")
-_GAPS_AT_ONCE = 100
+_RUNS_AT_ONCE = 100
+_BLOCKS_AT_ONCE = 100
 # An event may be megabytes: few are in memory at once.
 _ROWS_AT_ONCE = 64
 
@@ -42,8 +46,8 @@ def enter(tx: Write, block: Block) -> None:
 def late(r: Read, gaps: Sequence[Gap], most: int) -> Iterator[StoredEvent]:
     """Events of ids that were not there before, by id."""
     left = most
-    for start in range(0, len(gaps), _GAPS_AT_ONCE):
-        some = or_(*map(_within, gaps[start : start + _GAPS_AT_ONCE]))
+    for start in range(0, len(gaps), _RUNS_AT_ONCE):
+        some = or_(*map(_within, gaps[start : start + _RUNS_AT_ONCE]))
         for row in _stream(r, _events(r).where(some).limit(left)):
             yield row
             left -= 1
@@ -64,6 +68,35 @@ def events(r: Read) -> Iterator[StoredEvent]:
 def blocks(r: Read) -> Iterator[Block]:
     """Every block, by number."""
     return map(Block._make, r.stream(_blocks(r).order_by(B.c.number)))
+
+
+def from_sequence(r: Read, sequence: int) -> list[Block]:
+    """The block that has a sequence number, and some after it."""
+    found = select(func.max(B.c.first_sequence)).where(B.c.first_sequence <= sequence)
+    later = B.c.first_sequence >= func.coalesce(found.scalar_subquery(), 0)
+    query = _blocks(r).where(later).order_by(B.c.first_sequence).limit(_BLOCKS_AT_ONCE)
+    return list(map(Block._make, r.run(query)))
+
+
+def picked(r: Read, ids: Sequence[tuple[int, int]], conditions: Conditions) -> list[EventRow]:
+    """Events of some runs of ids that meet every condition, as they were recorded."""
+    rows: list[EventRow] = []
+    for start in range(0, len(ids), _RUNS_AT_ONCE):
+        some = [E.c.id.between(*run) for run in ids[start : start + _RUNS_AT_ONCE]]
+        rows += r.run(select(E).where(or_(*some), *conditions))
+    return rows
+
+
+def matching(
+    actor: str | None, outcome: str | None, visible: ColumnElement[bool] | None
+) -> Conditions:
+    """The conditions of a listing; `visible` says which places the asker may see (None: all)."""
+    conditions = [] if visible is None else [visible]
+    if actor is not None:
+        conditions.append(E.c.actor == actor)
+    if outcome is not None:
+        conditions.append(E.c.outcome == outcome)
+    return conditions
 
 
 def _within(gap: Gap) -> ColumnElement[bool]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from allotment.store.dialect import Dialect, PlainAllocation
 
 Clock = Callable[[], int]
+Sign = Callable[[bytes], bytes]
 STREAM_ROWS = 10_000
 
 # After these a connection may be in any state: it is not used again.
@@ -68,14 +69,15 @@ class Write(Read):
     """A transaction that changes the book.
 
     `patient` waits for rows that others have locked; else they are skipped. `deferred` is written
-    together with the commit.
+    together with the commit. `sign` makes the installation's signature, where it has a key.
     """
 
-    __slots__ = ("deferred", "patient")
+    __slots__ = ("deferred", "patient", "sign")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int, *, patient: bool) -> None:
         super().__init__(conn, dialect, now)
         self.patient = patient
+        self.sign: Sign | None = None
         self.deferred: list[tuple[str, Any]] = []  # Any: the driver's parameters
 
     def defer(self, native: str, params: Any) -> None:  # Any: the driver's parameters
@@ -91,9 +93,10 @@ class Write(Read):
 class Store:
     """One database; hands out transactions."""
 
-    def __init__(self, dialect: Dialect, clock: Clock) -> None:
+    def __init__(self, dialect: Dialect, clock: Clock, sign: Sign | None = None) -> None:
         self.dialect = dialect
         self.clock = clock
+        self.sign = sign
         self._inside = threading.local()
 
     def close(self) -> None:
@@ -115,6 +118,7 @@ class Store:
         """One transaction; commits at the end of the block, rolls back on any exception."""
         with self._guarded("write", deadline) as (conn, enter):
             tx = Write(conn, self.dialect, self.clock(), patient=patient)
+            tx.sign = self.sign
             try:
                 yield tx
             finally:
