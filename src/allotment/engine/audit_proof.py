@@ -16,7 +16,6 @@ from allotment.engine.extents import canonical, subtract
 from allotment.model.audit_block import Block, Gap
 from allotment.model.extent import Extent
 
-
 _BEYOND = 1 << 64
 
 

@@ -45,6 +45,8 @@ def seal_blocks(tx: Write, per_block: int, most: int) -> Link:
         block = seal(here, found, tx.now)
         audit_blocks.enter(tx, block)
         here = link(block)
+        if len(found) < per_block:
+            break  # whatever was committed meanwhile is for the next time
     return here
 
 

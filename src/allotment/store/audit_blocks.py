@@ -5,10 +5,11 @@ Invariant: nothing here changes a row: an event and a block are inserted once, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, func, insert, or_, select
 
 from allotment.model.audit_block import Block, Gap, StoredEvent
 from allotment.store import access_schema, schema
@@ -17,6 +18,7 @@ from allotment.store.session import Read, Write
 E, B = schema.event, access_schema.audit_block
 
 EventRow = Row[Any]  # Any: a row of `event`
+AsStored = Callable[[Column[Any]], ColumnElement[Any]]  # Any: a column of any type
 Conditions = Sequence[ColumnElement[bool]]
 
 _TURN = ("allotment", "seal the audit")
@@ -33,7 +35,7 @@ def take_turn(tx: Write) -> None:
 
 def last(r: Read) -> Block | None:
     """The last block."""
-    row = r.run(_blocks(r).order_by(B.c.number.desc()).limit(1)).first()
+    row = r.run(_blocks(r.dialect.stored).order_by(B.c.number.desc()).limit(1)).first()
     return None if row is None else Block._make(row)
 
 
@@ -48,7 +50,7 @@ def late(r: Read, gaps: Sequence[Gap], most: int) -> Iterator[StoredEvent]:
     left = most
     for start in range(0, len(gaps), _RUNS_AT_ONCE):
         some = or_(*map(_within, gaps[start : start + _RUNS_AT_ONCE]))
-        for row in _stream(r, _events(r).where(some).limit(left)):
+        for row in _stream(r, _events(r.dialect.stored).where(some).limit(left)):
             yield row
             left -= 1
         if not left:
@@ -57,24 +59,26 @@ def late(r: Read, gaps: Sequence[Gap], most: int) -> Iterator[StoredEvent]:
 
 def new(r: Read, high: int, most: int) -> Iterator[StoredEvent]:
     """Events of higher ids than any before, by id."""
-    return _stream(r, _events(r).where(E.c.id > high).limit(most))
+    return _stream(r, _events(r.dialect.stored).where(E.c.id > high).limit(most))
 
 
 def events(r: Read) -> Iterator[StoredEvent]:
     """Every event, by id."""
-    return _stream(r, _events(r))
+    return _stream(r, _events(r.dialect.stored))
 
 
 def blocks(r: Read) -> Iterator[Block]:
     """Every block, by number."""
-    return map(Block._make, r.stream(_blocks(r).order_by(B.c.number)))
+    return map(Block._make, r.stream(_blocks(r.dialect.stored).order_by(B.c.number)))
 
 
 def from_sequence(r: Read, sequence: int) -> list[Block]:
     """The block that has a sequence number, and some after it."""
     found = select(func.max(B.c.first_sequence)).where(B.c.first_sequence <= sequence)
     later = B.c.first_sequence >= func.coalesce(found.scalar_subquery(), 0)
-    query = _blocks(r).where(later).order_by(B.c.first_sequence).limit(_BLOCKS_AT_ONCE)
+    query = (
+        _blocks(r.dialect.stored).where(later).order_by(B.c.first_sequence).limit(_BLOCKS_AT_ONCE)
+    )
     return list(map(Block._make, r.run(query)))
 
 
@@ -107,13 +111,13 @@ def _stream(r: Read, query: Select[Any]) -> Iterator[StoredEvent]:  # Any: see s
     return map(StoredEvent._make, r.stream(query, rows=_ROWS_AT_ONCE))
 
 
-def _events(r: Read) -> Select[Any]:  # Any: see session.run
-    return _as_stored(r, [E.c[name] for name in StoredEvent._fields]).order_by(E.c.id)
+@cache
+def _events(stored: AsStored) -> Select[Any]:  # Any: see session.run
+    columns = [E.c[name] for name in StoredEvent._fields]
+    return select(*(stored(one).label(one.name) for one in columns)).order_by(E.c.id)
 
 
-def _blocks(r: Read) -> Select[Any]:  # Any: see session.run
-    return _as_stored(r, [B.c[name] for name in Block._fields])
-
-
-def _as_stored(r: Read, columns: Sequence[Any]) -> Select[Any]:  # Any: columns of any type
-    return select(*(r.dialect.stored(column).label(column.name) for column in columns))
+@cache
+def _blocks(stored: AsStored) -> Select[Any]:  # Any: see session.run
+    columns = [B.c[name] for name in Block._fields]
+    return select(*(stored(one).label(one.name) for one in columns))

@@ -209,8 +209,9 @@ class Dialect(ABC):
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
         """Delete the allocations of addresses that are locked; how many."""
 
+    @staticmethod
     @abstractmethod
-    def stored(self, column: Column[Any]) -> ColumnElement[Any]:
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
         """A column as the bytes that are stored (numbers: as they are), whatever was put there.
 
         What is not of the column's kind is shown as something that no value of it looks like.

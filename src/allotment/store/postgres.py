@@ -235,7 +235,8 @@ class PostgresDialect(Dialect):
         (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
         return gone.command_tuples or 0
 
-    def stored(self, column: Column[Any]) -> ColumnElement[Any]:
+    @staticmethod
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
         """The server lets nothing of another type in."""
         if isinstance(column.type, Id):
             return func.uuid_send(column, type_=LargeBinary)

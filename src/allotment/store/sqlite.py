@@ -270,7 +270,8 @@ class SqliteDialect(Dialect):
         keys = [(subnet_id.bytes, pack(address)) for address in addresses]
         return _raw(tx.conn).executemany(_RELEASE, keys).rowcount
 
-    def stored(self, column: Column[Any]) -> ColumnElement[Any]:
+    @staticmethod
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
         """The file may hold anything anywhere: text that is none, or no UTF-8."""
         if isinstance(column.type, Text):
             kind = "text"
