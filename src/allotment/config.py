@@ -32,7 +32,7 @@ def parse_url(database: str | None) -> str:
         path = default_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{path}"
-    scheme = url.partition(":")[0]
+    scheme = url.partition("://")[0]
     if url in ("sqlite://", "sqlite:///:memory:"):
         return "sqlite://"
     if url.startswith("sqlite:///"):
@@ -51,8 +51,10 @@ def _file(url: str, path: Path) -> str:
 
 
 def _masked(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+    """What cannot be a password: neither what is before the host, nor a parameter."""
+    scheme, found, rest = url.rpartition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
+    return f"{scheme}{found}{place}"
 
 
 def audit_key_file() -> Path | None:
