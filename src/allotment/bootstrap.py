@@ -10,7 +10,7 @@ import getpass
 import os
 import time
 
-from allotment.config import parse_url
+from allotment.config import audit_key_file, parse_url
 from allotment.desk import LocalDesk
 from allotment.errors import AlreadyExists, Misconfigured
 from allotment.model.access import Actor, Role
@@ -18,6 +18,7 @@ from allotment.model.access import local_owner as _owner
 from allotment.model.commands import Batch
 from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken
 from allotment.model.secret import Secret
+from allotment.signing import signing_key
 from allotment.store import upgrade
 from allotment.store.dialect import Dialect
 from allotment.store.session import Store
@@ -50,14 +51,17 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
     Raises:
         SchemaMismatch: the database holds no book, or one of another version.
         StoreUnavailable, Misconfigured: the database cannot be reached, or refuses us.
+        InvalidValue: the URL is none, or the file of the audit's key holds none.
     """
+    key_file = audit_key_file()
+    sign = None if key_file is None else signing_key(key_file)
     dialect = _dialect(parse_url(database))
     try:
         upgrade.make_ready(dialect, create=create)
     except BaseException:
         dialect.engine.dispose()
         raise
-    return LocalDesk(Store(dialect, clock))
+    return LocalDesk(Store(dialect, clock, sign))
 
 
 def first_token(desk: LocalDesk) -> Secret | None:

@@ -24,9 +24,10 @@ from allotment.errors import (
     Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import Actor
+from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Batch, Command
+from allotment.model.events import ListAudit, ListEvents, SealAudit
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
@@ -48,6 +49,10 @@ UNRECORDED = frozenset(
     | {"store-corrupt", "store-full", "store-unavailable"}
 )
 """Failures that leave no record: the database is not there to take it, or it may have been done."""
+SEAL_SECONDS = 2.0
+
+
+SEALER = local_owner("system:sealer")
 
 
 class Job(NamedTuple):
@@ -91,10 +96,19 @@ class LocalDesk:
         self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
         self._reception = Reception(store, self._gate)
+        self._wrote = False
 
     def close(self) -> None:
-        """Close every connection."""
+        """Seal what this desk has written, and close every connection."""
+        if self._wrote:
+            self.seal()
         self.store.close()
+
+    def seal(self) -> None:
+        """Seal what was committed; what the database refuses now, the next one to come seals."""
+        job = Job(Asked(SEALER, SealAudit()), time.monotonic() + SEAL_SECONDS)
+        with suppress(AllotmentError):
+            self._alone(job)
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -147,6 +161,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
         hot = registry.is_hot(type(command))
         result: R = self._group.submit(job) if hot else self._alone(job)
@@ -168,6 +183,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
         return True
 
@@ -181,6 +197,8 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
+        if isinstance(query, ListEvents | ListAudit):
+            self.seal()
         deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
