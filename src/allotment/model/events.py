@@ -111,12 +111,15 @@ class OperationState(StrEnum):
     NOT_DONE = "not-done"
 
 
+NOTHING = msgspec.Raw(b"null")
+
+
 class Operation(Result, frozen=True, kw_only=True):
     """A keyed command's fate, which never changes afterwards; `answer` is its JSON when done."""
 
     key: str
     state: OperationState
-    answer: msgspec.Raw | None = None
+    answer: msgspec.Raw = NOTHING  # no union with None: msgspec would decode nothing else into it
 
 
 class ResolveOperation(Command[Operation], frozen=True, kw_only=True):
