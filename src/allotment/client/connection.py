@@ -5,13 +5,11 @@ Invariant: nothing is sent before the first command or query.
 
 from __future__ import annotations
 
-from allotment.client.patience import Patience
+from allotment.client.patience import USUAL, Patience
 from allotment.client.remote_desk import RemoteDesk
 from allotment.client.server import parse_server
 from allotment.client.transport import Transport
 from allotment.model.secret import Secret
-
-USUAL = Patience()
 
 
 def connect(

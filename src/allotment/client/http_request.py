@@ -35,7 +35,9 @@ def http_request(request: Request) -> HttpRequest:
     """What to send for a command or query: the first route of its kind whose path it fills."""
     fields = _given(request)
     route = next(one for one in by_request()[type(request)] if fields.keys() >= {*one.in_path})
-    headers = _headers(route, fields)
+    headers = _headers(fields)
+    if "If-Match" not in headers and _is_versioned(route):
+        headers["If-Match"] = "*"
     path = route.path
     for name in route.in_path:
         path = path.replace("{" + name + "}", _segment(str(fields.pop(name))))
@@ -63,16 +65,18 @@ def _tagged(part: Command[Any]) -> dict[str, Any]:
     return {"do": type(part).__name__, **_given(part)}
 
 
-def _headers(route: Route, fields: dict[str, Any]) -> dict[str, str]:
+def _headers(fields: dict[str, Any]) -> dict[str, str]:
     headers = {}
     if _KEY in fields:
         headers["Idempotency-Key"] = fields.pop(_KEY)
-    version = fields.pop(_VERSION, None)
-    if version is not None:
-        headers["If-Match"] = f'"{version}"'
-    elif route.method in ("PATCH", "PUT"):
-        headers["If-Match"] = "*"
+    if _VERSION in fields:
+        headers["If-Match"] = f'"{fields.pop(_VERSION)}"'
     return headers
+
+
+def _is_versioned(route: Route) -> bool:
+    """Whether a change must say which version it is of, be it any."""
+    return _VERSION in route.request.__struct_fields__ and route.method in ("PATCH", "PUT")
 
 
 def _segment(text: str) -> str:

@@ -25,6 +25,10 @@ class Patience:
     first_seconds: float = 3.0
 
 
+USUAL: Final = Patience()
+HURRIED: Final = Patience(seconds=2.0, long_seconds=2.0, first_seconds=0.5)
+
+
 class Course:
     """One request's attempts, until its time is over."""
 

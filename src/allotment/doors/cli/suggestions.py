@@ -24,9 +24,8 @@ def _suggesting(read: Callable[[Invocation], Iterable[str]]) -> Suggest:
     def suggest(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
         invocation = context.find_object(Invocation) or Invocation()
         try:
-            from allotment.config import is_new, parse_url
-
-            if is_new(parse_url(invocation.database)):
+            invocation.hurried = True
+            if invocation.is_new:
                 return []
             return sorted({name for name in read(invocation) if name.startswith(begun)})
         except Exception:  # noqa: BLE001 - a shell that completes has no place for an error
