@@ -62,9 +62,7 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
     return LocalDesk(Store(dialect, clock))
 
 
-def open_desk(
-    choice: Choice, *, create: bool = False, hurried: bool = False
-) -> tuple[Desk, Actor]:
+def open_desk(choice: Choice, *, create: bool = False, hurried: bool = False) -> tuple[Desk, Actor]:
     """The desk of the book that is meant, and who asks there.
 
     `hurried`: somebody waits at a keyboard, and would rather have no answer than a late one.

@@ -1,7 +1,7 @@
 """Options that every command takes, wherever on the line they stand.
 
-Invariant: `--database`, `--server`, `--output` and `--debug` mean the same before, between and after the
-command words, and the last one wins.
+Invariant: `--database`, `--server`, `--output` and `--debug` mean the same before, between and
+after the command words, and the last one wins.
 """
 
 from __future__ import annotations

@@ -73,7 +73,20 @@ def _containers(invocation: Invocation) -> Iterable[str]:
     yield from _subnets(invocation)
 
 
+def _tokens(invocation: Invocation) -> Iterable[str]:
+    from allotment.model.grants import ListTokens
+
+    page = invocation.ask(ListTokens(live=True, limit=PAGE_SIZE_MAX))
+    return [token.name for token in page.items]
+
+
+def _actors(invocation: Invocation) -> Iterable[str]:
+    return [f"token:{name}" for name in _tokens(invocation)]
+
+
 scopes = _suggesting(_scopes)
+tokens = _suggesting(_tokens)
+actors = _suggesting(_actors)
 projects = _suggesting(_projects)
 pools = _suggesting(_pools)
 subnets = _suggesting(_subnets)
