@@ -11,8 +11,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from allotment.errors import Misconfigured
-from allotment.model.access import Actor
+from allotment.errors import AlreadyExists, Misconfigured
+from allotment.model.access import Actor, Role
 from allotment.model.access import local_owner as _owner
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from allotment.client.remote_desk import RemoteDesk
     from allotment.desk import Desk, LocalDesk
     from allotment.model.grants import Identity
+    from allotment.model.secret import Secret
     from allotment.store.dialect import Dialect
+
+FIRST_TOKEN = "bootstrap"  # noqa: S105 - a name
+FIRST_TOKEN_SECONDS = 24 * 3600
 
 
 def clock() -> int:
@@ -114,6 +118,32 @@ def _connected(choice: AtServer, *, hurried: bool = False) -> RemoteDesk:
         allow_plain_http=choice.allow_plain_http,
         patience=HURRIED if hurried else USUAL,
     )
+
+
+def first_token(desk: LocalDesk) -> Secret | None:
+    """The token of a first administrator, for a book that has no token yet.
+
+    Returns:
+        Its text, to be shown once; None: there are tokens, or another process made the first.
+    """
+    from allotment.model.commands import Batch
+    from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken
+
+    owner = _owner("local:bootstrap")
+    if desk.ask(ListTokens(limit=1), owner).items:
+        return None
+    make = CreateToken(
+        name=FIRST_TOKEN,
+        lifetime_seconds=FIRST_TOKEN_SECONDS,
+        description="made at the first start: make others with it, then revoke it",
+    )
+    grant = CreateGrant(actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN)
+    try:
+        made, _ = desk.do(Batch(commands=(make, grant)), owner)
+    except AlreadyExists:
+        return None
+    assert isinstance(made, NewToken)
+    return made.secret
 
 
 def _dialect(url: str) -> Dialect:

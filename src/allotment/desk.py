@@ -9,9 +9,12 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
+from uuid import UUID
 
-from allotment.engine.access import Permit, authorize, owner_rights
+from allotment.engine import token_text
+from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
     Bug,
@@ -19,18 +22,25 @@ from allotment.errors import (
     CommitUnknown,
     ConstraintFailed,
     DeadlineExceeded,
+    Forbidden,
     InvalidValue,
     Overloaded,
+    QuotaExceeded,
     StoreError,
+    Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import Actor
-from allotment.model.commands import Batch, Command
+from allotment.model.access import PREFIX, Actor, ActorKind
+from allotment.model.address import Address
+from allotment.model.commands import AllocateAddress, Batch, Command
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
 from allotment.operations.explain import LOOK_AGAIN, explain
+from allotment.operations.gate import Gate, check_presented, sight_of
+from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
+from allotment.store import grants, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
@@ -40,12 +50,19 @@ DEADLINE_SECONDS = 30.0
 LONG_DEADLINE_SECONDS = 3600.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
+USE_NOTED_SECONDS = 60.0
+
+UNRECORDED = frozenset(
+    {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
+    | {"store-corrupt", "store-full", "store-unavailable"}
+)
+"""Failures that leave no record: the database is not there to take it, or it may have been done."""
 
 
 class Job(NamedTuple):
-    """A permitted command on its way, and when (monotonic seconds) its time is over."""
+    """A command on its way, and when (monotonic seconds) its time is over."""
 
-    permit: Permit[Any]  # Any: whatever it answers
+    asked: Asked
     deadline: float
 
 
@@ -70,7 +87,10 @@ class LocalDesk:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
+        self._used: dict[UUID, int] = {}
+        self._used_noted_at = time.monotonic()
 
     def close(self) -> None:
         """Close every connection."""
@@ -82,64 +102,117 @@ class LocalDesk:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def authenticate(self, bearer: str, source: Address | None = None) -> Actor:
+        """The actor that a token stands for; what it may do is asked when it asks for something.
+
+        `source` is the address it comes from, for tokens that are bound to some.
+
+        Raises:
+            Unauthenticated: it is no token, or not one that is valid now, from there.
+            StoreError: the database failed.
+        """
+        presented = token_text.parse(bearer)
+        known = self._gate.token(presented.key_id)
+        if known is None:
+            with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
+                known = self._gate.read_token(r, presented.key_id)
+        found = token_text.digest(known.pepper, presented.secret)
+        stored = known.row.digest if known.row is not None else bytes(len(found))
+        if not token_text.same(found, bytes(stored)) or known.row is None:
+            raise Unauthenticated("the token is not known")
+        now = self.store.clock()
+        check_presented(known.row, now, source)
+        self._note_use(known.row.id, now)
+        name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
+        return Actor(name=name, source=str(source) if source is not None else None)
+
+    def cursor_key(self) -> bytes:
+        """What cursors are signed with where they leave the house; the same in every process."""
+        with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
+            return settings.cursor_key(r)
+
+    def _note_use(self, token_id: UUID, now: int) -> None:
+        """Remember that a token was used; now and then, enter it."""
+        self._used[token_id] = now
+        if time.monotonic() - self._used_noted_at < USE_NOTED_SECONDS:
+            return
+        self._used_noted_at = time.monotonic()
+        used, self._used = self._used, {}
+        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
+            grants.note_use(tx, list(used.items()))
+
     def do(self, command: Command[R], actor: Actor, /) -> R:
         """Carry a command out in one transaction.
 
         Raises:
             InvalidValue: a field breaks its rule.
-            Forbidden: the actor may not.
+            Unauthenticated, Forbidden: the actor is not known any more, or may not.
             AllotmentError: as the command says; nothing was changed, except after CommitUnknown.
         """
         if not isinstance(command, Command):
             raise InvalidValue("command", type(command).__name__, "commands are done")
         wire.check(actor)
         wire.check(command)
-        job = Job(authorize(owner_rights(actor), command), _deadline(command))
-        result: R
-        if registry.is_hot(type(command)):
-            result = self._group.submit(job)
-        else:
-            result = self._alone(job, _parts(job.permit))
+        _check_keys(command)
+        job = Job(Asked(actor, command), _deadline(command))
+        hot = registry.is_hot(type(command))
+        result: R = self._group.submit(job) if hot else self._alone(job)
         return result
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
         """Answer a query from one snapshot.
 
         Raises:
-            InvalidValue, Forbidden, AllotmentError: as `do`.
+            InvalidValue, Unauthenticated, Forbidden, AllotmentError: as `do`.
         """
         if not isinstance(query, Query):
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
-        permit = authorize(owner_rights(actor), query)
-
         deadline = _deadline(query)
 
         def once(_patient: bool) -> R:
             with self.store.reading(deadline=deadline) as r:
+                rights = self._gate.rights(r, actor)
+                permit = self._gate.permit(r, rights, query)
+                r.sight = sight_of(rights)
                 answer: R = registry.answer(r, permit)
             return answer
 
-        return _until_served(once, deadline)
+        try:
+            return _until_served(once, deadline)
+        except (Forbidden, Unauthenticated) as error:
+            self._record_failure(Asked(actor, query), error)
+            raise
 
-    def _alone(self, job: Job, parts: Sequence[Permit[Any]], *, wait: bool = False) -> Any:
+    def _alone(self, job: Job, *, wait: bool = False) -> Any:
         """One command in a transaction of its own, until it is served or the deadline is over."""
 
         def once(patient: bool) -> Any:
             with self.store.writing(patient=patient or wait, deadline=job.deadline) as tx:
-                return perform.perform_one(tx, job.permit, parts)
+                return perform.perform_one(tx, self._gate, job.asked)
 
-        return _until_served(once, job.deadline, job.permit.request)
+        try:
+            return _until_served(once, job.deadline, job.asked.request)
+        except AllotmentError as error:
+            self._record_failure(job.asked, error)
+            raise
+
+    def _record_failure(self, asked: Asked, error: AllotmentError) -> None:
+        """The event of what was refused or failed, where the database can still take one."""
+        if error.code in UNRECORDED:
+            return
+        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 5.0) as tx:
+            perform.record_failures(tx, [(asked, error)])
 
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands: the plainest at once, the others in one transaction."""
+        now = self.store.clock()
+        permits = [self._plain_permit(job, now) for job in jobs]
         try:
-            permits = [job.permit for job in jobs]
-            outcomes: list[Any] = at_once.allocate(self.store, permits, _latest(jobs))
+            outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
-            unknown = [at_once.is_plain(job.permit.request) for job in jobs]
-            outcomes = [error if lost else None for lost in unknown]
+            outcomes = [error if permit is not None else None for permit in permits]
         except StoreError:
             outcomes = [None] * len(jobs)  # the transaction's own retries see to it
         left = [place for place, outcome in enumerate(outcomes) if outcome is None]
@@ -149,19 +222,26 @@ class LocalDesk:
                 outcomes[place] = outcome
         return outcomes
 
+    def _plain_permit(self, job: Job, now: int) -> Permit[AllocateAddress] | None:
+        """A permit by what is known; whoever is refused by that is looked at in a transaction."""
+        try:
+            return self._gate.plain_permit(*job.asked, now)
+        except AllotmentError:
+            return None
+
     def _serve_together(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
         if len(jobs) == 1:
             return [self._caught(jobs[0])]
         try:
             with self.store.writing(deadline=_latest(jobs)) as tx:
-                outcomes = perform.perform_many(tx, [job.permit for job in jobs])
+                outcomes = perform.perform_many(tx, self._gate, [job.asked for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
             return [
-                self._caught(job) if job.permit.request.idempotency_key else error for job in jobs
+                self._caught(job) if job.asked.request.idempotency_key else error for job in jobs
             ]
-        except (StoreError, NeedsPatience, AssertionError):
+        except (StoreError, NeedsPatience, QuotaExceeded, AssertionError):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
             return [self._caught(job) for job in jobs]
         return [
@@ -174,7 +254,7 @@ class LocalDesk:
         if time.monotonic() > job.deadline:
             return DeadlineExceeded("the time for this request was over before its turn came")
         try:
-            return self._alone(job, (), wait=wait)
+            return self._alone(job, wait=wait)
         except AllotmentError as error:
             return error
         except AssertionError as error:
@@ -193,25 +273,29 @@ def _deadline(request: Command[Any] | Query[Any]) -> float:
     return time.monotonic() + seconds
 
 
-def _parts(permit: Permit[Any]) -> list[Permit[Any]]:
-    """The permits of a batch's commands, each of which the actor must be allowed."""
-    batch = permit.request
-    if not isinstance(batch, Batch):
-        return []
-    if not 1 <= len(batch.commands) <= BATCH_MAX:
-        raise InvalidValue("commands", len(batch.commands), f"a batch has 1 to {BATCH_MAX}")
-    parts = []
-    for place, command in enumerate(_commands(batch)):
-        if isinstance(command, Batch) or command.idempotency_key is not None:
-            rule = "a part of a batch is no batch, and has no idempotency key of its own"
-            raise InvalidValue(f"commands[{place}]", type(command).__name__, rule)
-        wire.check(command)
-        parts.append(authorize(permit.rights, command))
-    return parts
+def _check_keys(command: Command[Any]) -> None:
+    """Refuse keys where no answer may be kept, and batches that are none.
 
-
-def _commands(batch: Batch) -> tuple[Command[Any], ...]:
-    return batch.commands
+    Raises:
+        InvalidValue: naming the part.
+    """
+    keyed = command.idempotency_key is not None
+    if keyed and not command.takes_key:
+        rule = "its answer is shown once and not kept: ask without a key"
+        raise InvalidValue("idempotency_key", command.idempotency_key, rule)
+    if not isinstance(command, Batch):
+        return
+    if not 1 <= len(command.commands) <= BATCH_MAX:
+        raise InvalidValue("commands", len(command.commands), f"a batch has 1 to {BATCH_MAX}")
+    parts: tuple[Command[Any], ...] = command.commands
+    for place, part in enumerate(parts):
+        if isinstance(part, Batch) or part.idempotency_key is not None or not part.journaled:
+            rule = "a part of a batch is no batch, changes something, and has no key of its own"
+            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
+        if keyed and not part.takes_key:
+            rule = "its answer is shown once and not kept: it fits no batch with a key"
+            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
+        wire.check(part)
 
 
 def _until_served(

@@ -7,6 +7,7 @@ Invariant: deny by default, and a denial beats every grant; a `Permit` is made n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import Any, Final, Generic, NamedTuple, TypeVar, final
 from uuid import UUID
 
@@ -43,9 +44,12 @@ class GrantFact(NamedTuple):
 
 
 class Want(NamedTuple):
-    """A role that a request needs at a place; nowhere in particular: somewhere at least."""
+    """A role that a request needs at a place.
 
-    role: Role
+    Without a place: somewhere at least. Without a role: nothing but to be known.
+    """
+
+    role: Role | None
     place: Place | None
 
 
@@ -53,17 +57,23 @@ class Want(NamedTuple):
 class Rights:
     """What an actor may do, from a moment until `valid_until` (UTC milliseconds, exclusive)."""
 
-    __slots__ = ("_allowed", "_capped", "actor", "home", "valid_until")
+    __slots__ = ("_allowed", "_capped", "_facts", "actor", "home", "valid_until")
 
     def __init__(
-        self, actor: Actor, facts: Iterable[GrantFact], now: int, home: UUID | None = None
+        self,
+        actor: Actor,
+        facts: Iterable[GrantFact],
+        now: int,
+        home: UUID | None = None,
+        until: int | None = None,
     ) -> None:
         self.actor = actor
         self.home = home
-        self.valid_until = FOREVER
+        self.valid_until = FOREVER if until is None else until
+        self._facts = tuple(facts)
         self._allowed: dict[UUID, int] = {}
         self._capped: dict[UUID, int] = {}
-        for fact in facts:
+        for fact in self._facts:
             if fact.expires_at is not None:
                 if fact.expires_at <= now:
                     continue
@@ -75,6 +85,14 @@ class Rights:
             else:
                 before = self._allowed.get(fact.target_id, NOTHING)
                 self._allowed[fact.target_id] = max(before, level)
+
+    def of(self, actor: Actor) -> Rights:
+        """The same rights for another request of the same actor."""
+        if actor is self.actor:
+            return self
+        twin = copy(self)
+        twin.actor = actor
+        return twin
 
     @property
     def whole(self) -> int:
@@ -131,8 +149,25 @@ class Rights:
         operates = self.granted(place) >= LEVELS[Role.OPERATOR]
         return operates or (self.granted(frozenset({owner})) >= needed and bool(self.level(place)))
 
+    def lasts_until(self, role: Role, place: Place) -> int:
+        """Until when (UTC milliseconds) grants give a role at a place, at the longest."""
+        ends = [
+            FOREVER if fact.expires_at is None else fact.expires_at
+            for fact in self._facts
+            if not fact.deny
+            and LEVELS[fact.role] >= LEVELS[role]
+            and (fact.target_id == INSTALLATION or fact.target_id in place)
+        ]
+        return max(ends, default=0)
+
+    def placed(self, role: Role) -> Place:
+        """What the actor was granted a role on, or a higher one."""
+        return frozenset(one for one, level in self._allowed.items() if level >= LEVELS[role])
+
     def satisfies(self, want: Want) -> bool:
         """Whether a wanted role is there."""
+        if want.role is None:
+            return True
         if want.place is not None:
             return self.has(want.role, want.place)
         if self._capped.get(INSTALLATION, EVERYTHING) < LEVELS[want.role]:

@@ -4,33 +4,43 @@ Invariant: importing this package registers them all.
 """
 
 from allotment.operations import (
+    aims_held,
     allocation_pools,
     allocations,
     bulk,
     check,
+    fates,
+    granting,
     holdings,
     inquiries,
     prefix_allocations,
     projects,
+    quotas,
     releases,
     searches,
     subnet_pools,
     subnets,
+    tokens,
     usage,
 )
 
 __all__ = [
+    "aims_held",
     "allocation_pools",
     "allocations",
     "bulk",
     "check",
+    "fates",
+    "granting",
     "holdings",
     "inquiries",
     "prefix_allocations",
     "projects",
+    "quotas",
     "releases",
     "searches",
     "subnet_pools",
     "subnets",
+    "tokens",
     "usage",
 ]

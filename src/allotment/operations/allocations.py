@@ -10,8 +10,10 @@ import secrets
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
+from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
+    Forbidden,
     IdentifierTaken,
     InvalidValue,
     NotFound,
@@ -24,10 +26,12 @@ from allotment.model.results import AddressPlacement, Allocation
 from allotment.operations import specific
 from allotment.operations.free_space import Space, take_out
 from allotment.operations.hand import Hand
+from allotment.operations.owners import check_touch
 from allotment.operations.references import References
 from allotment.operations.registry import AGAIN, Outcome, handles_many
-from allotment.store import allocations, directory, extents
+from allotment.store import allocations, directory, extents, quotas
 from allotment.store.dialect import AllocationRow, SubnetRow
+from allotment.store.quotas import Counted
 from allotment.store.session import Write
 
 EXHAUSTED_HINT = "release addresses, or add a range with 'allotment subnet update'"
@@ -36,10 +40,11 @@ EXHAUSTED_HINT = "release addresses, or add a range with 'allotment subnet updat
 class _Wish:
     """One command on its way: what it named, and what became of it."""
 
-    __slots__ = ("command", "outcome", "owner", "subnets")
+    __slots__ = ("command", "outcome", "owner", "rights", "subnets")
 
-    def __init__(self, command: AllocateAddress) -> None:
-        self.command = command
+    def __init__(self, permit: Permit[AllocateAddress]) -> None:
+        self.command = permit.resolved
+        self.rights = permit.rights
         self.subnets: list[UUID] = []
         self.owner: tuple[UUID | None, str | None] = (None, None)
         self.outcome: Outcome = None
@@ -63,10 +68,11 @@ class _Wish:
 
 
 @handles_many(AllocateAddress)
-def allocate_addresses(tx: Write, commands: Sequence[AllocateAddress]) -> list[Outcome]:
+def allocate_addresses(tx: Write, permits: Sequence[Permit[AllocateAddress]]) -> list[Outcome]:
     """Hold an address for each command: find, look up identifiers, lock, take, enter."""
-    wishes = [_Wish(command) for command in commands]
+    wishes = [_Wish(permit) for permit in permits]
     _resolve(tx, wishes)
+    _refuse_too_much(tx, wishes)
     _answer_identified(tx, wishes)
     hands = _lock(tx, wishes)
     rows: list[AllocationRow] = []
@@ -103,6 +109,19 @@ def _resolve(tx: Write, wishes: Sequence[_Wish]) -> None:
             wish.outcome = error
 
 
+def _refuse_too_much(tx: Write, wishes: Sequence[_Wish]) -> None:
+    """Refuse early what a project may not own; what others take meanwhile is seen at the end."""
+    owned = [(wish, wish.owner[0]) for wish in wishes if wish.open]
+    limited = quotas.find(tx, [owner for _, owner in owned if owner is not None])
+    for wish, owner in owned:
+        row = limited.get(owner) if owner is not None else None
+        if row is not None:
+            try:
+                quotas.check(row, Counted(addresses=1))
+            except AllotmentError as error:
+                wish.outcome = error
+
+
 def _check_sense(command: AllocateAddress) -> None:
     """Refuse fields that contradict each other."""
     if command.address is not None:
@@ -135,13 +154,18 @@ def _answer_identified(tx: Write, wishes: Sequence[_Wish]) -> None:
         keys = [(subnet, wish.command.identifier or "") for subnet in wish.subnets]
         before = next((known[key] for key in keys if key in known), None)
         if before is not None:
-            wish.outcome = _again_or_conflict(wish.command, before)
+            wish.outcome = _again_or_conflict(tx, wish, before)
         elif met.intersection(keys):
             wish.outcome = AGAIN
         met.update(keys)
 
 
-def _again_or_conflict(command: AllocateAddress, before: Allocation) -> Outcome:
+def _again_or_conflict(tx: Write, wish: _Wish, before: Allocation) -> Outcome:
+    command = wish.command
+    try:
+        check_touch(tx, wish.rights, before.subnet_id, [before.project_id])
+    except Forbidden:
+        return IdentifierTaken(command.identifier or "", "somebody else's allocation")
     if command.address is not None and command.address != before.address:
         return IdentifierTaken(command.identifier or "", str(before.address))
     return before
@@ -229,6 +253,7 @@ def _hold(tx: Write, wish: _Wish) -> AllocationRow:
     row, address = wish.outcome
     command = wish.command
     project_id, project = wish.owner
+    quotas.note(tx, project_id, Counted(addresses=1))
     entry = AllocationRow(
         row.id,
         address.value,

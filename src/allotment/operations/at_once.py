@@ -40,9 +40,9 @@ _PLAINLY = tuple(_PLAIN.values())
 
 
 def allocate(
-    store: Store, permits: Sequence[Permit[Any]], deadline: float
+    store: Store, permits: Sequence[Permit[AllocateAddress] | None], deadline: float
 ) -> list[Allocation | None]:
-    """Hold an address for each plain request among these, all in one transaction.
+    """Hold an address for each plain request that was let through, all in one transaction.
 
     Returns:
         The allocation for each; None where it takes another transaction (nothing was changed).
@@ -56,8 +56,8 @@ def allocate(
     now = store.clock()
     places, drafts, wishes = [], [], []
     for place, permit in enumerate(permits):
-        subnet_id = _plain_subnet(permit.request)
-        if subnet_id is not None:
+        subnet_id = plain_subnet(permit.request) if permit is not None else None
+        if permit is not None and subnet_id is not None:
             draft = _draft(permit.request, subnet_id, now)
             places.append(place)
             drafts.append(draft)
@@ -89,7 +89,7 @@ def _draft(command: AllocateAddress, subnet_id: UUID, now: int) -> Allocation:
     )
 
 
-def _wish(permit: Permit[Any], draft: Allocation) -> PlainAllocation:
+def _wish(permit: Permit[AllocateAddress], draft: Allocation) -> PlainAllocation:
     head, _, tail = wire.encode(draft).decode().partition(_MARK)
     return PlainAllocation(
         draft.subnet_id,
@@ -111,10 +111,10 @@ def _wish(permit: Permit[Any], draft: Allocation) -> PlainAllocation:
 
 def is_plain(command: Any) -> bool:  # Any: a command of any kind
     """Whether `allocate` tries to serve it."""
-    return _plain_subnet(command) is not None
+    return plain_subnet(command) is not None
 
 
-def _plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
+def plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
     """The subnet, named by its id, of a request that asks for nothing but any address of it."""
     if type(command) is AllocateAddress and _asked(command) == _PLAINLY:
         return read_id(command.subnet)

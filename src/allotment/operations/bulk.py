@@ -21,8 +21,9 @@ from allotment.operations.free_space import Space, close_off, take_out
 from allotment.operations.references import References
 from allotment.operations.registry import handles
 from allotment.operations.specific import check_usable, prefix_of
-from allotment.store import allocation_pools, allocations, extents
+from allotment.store import allocation_pools, allocations, extents, quotas
 from allotment.store.dialect import AllocationRow, SubnetRow
+from allotment.store.quotas import Counted
 from allotment.store.session import NeedsPatience, Write
 
 # Ids of a bulk allocation count up: 61 random bits leave room for 2^61 of them under the variant.
@@ -34,6 +35,8 @@ def allocate_many(tx: Write, command: AllocateAddresses) -> AllocatedAddresses:
     """Take runs of free addresses and enter each address of them."""
     references = References(tx)
     project_id, _ = references.project(command.owner)
+    for quota in quotas.find(tx, [project_id] if project_id else ()).values():
+        quotas.check(quota, Counted(addresses=command.count))
     subnet_id = references.subnet(command.subnet, command.scope)
     locked = tx.dialect.lock_subnets(tx, {subnet_id: 0})
     if subnet_id not in locked:
@@ -43,6 +46,7 @@ def allocate_many(tx: Write, command: AllocateAddresses) -> AllocatedAddresses:
     assert size(runs) == command.count, "conservation: as many as were asked for"
     first_id = _first_id()
     _enter(tx, row, command, runs, (project_id, first_id))
+    quotas.note(tx, project_id, Counted(addresses=command.count))
     return AllocatedAddresses(
         subnet_id=row.id,
         count=command.count,

@@ -9,34 +9,44 @@ from uuid import UUID
 
 from msgspec import UNSET
 
+from allotment.engine.access import Rights
 from allotment.errors import IdentifierTaken, InvalidValue, NotFound, StaleAllocation
 from allotment.model.address import Address
 from allotment.model.commands import UpdateAllocation
 from allotment.model.extent import Extent
 from allotment.model.queries import GetAllocation, ListAllocations
 from allotment.model.results import Allocation, Page
+from allotment.operations.owners import check_touch
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import wanted_id
-from allotment.store import allocations, directory, pages
+from allotment.store import allocations, directory, pages, quotas
 from allotment.store.allocations import Filter
 from allotment.store.directory import SUBNET
+from allotment.store.quotas import Counted
 from allotment.store.session import Read, Write
 
 
-@handles(UpdateAllocation)
-def update_allocation(tx: Write, command: UpdateAllocation) -> Allocation:
+@handles(UpdateAllocation, with_rights=True)
+def update_allocation(tx: Write, command: UpdateAllocation, rights: Rights) -> Allocation:
     """Change the attributes of a held address."""
     subnet = directory.find_inside(tx, SUBNET, command.subnet, command.scope)
     directory.lock(tx, SUBNET, subnet.id, exclusive=False)
     wanted = wanted_id(command.allocation_id)
     holder = allocations.lock_one(tx, subnet.id, command.address.value)
     found = _held(tx, subnet.id, command.address)
-    if wanted not in (None, holder):
+    check_touch(tx, rights, subnet.id, [found.project_id])
+    if holder is None or wanted not in (None, holder.id):
         raise StaleAllocation(str(command.address), str(wanted))
     if isinstance(command.identifier, str):
         _check_identifier(tx, found, command.identifier)
-    allocations.change(tx, subnet.id, command.address.value, _changes(tx, command))
+    changes = _changes(tx, command)
+    if "project_id" in changes:
+        new = changes["project_id"]
+        assert new is None or isinstance(new, UUID)
+        quotas.note(tx, found.project_id, Counted(addresses=-1))
+        quotas.note(tx, new, Counted(addresses=1))
+    allocations.change(tx, subnet.id, command.address.value, changes)
     return _held(tx, subnet.id, command.address)
 
 

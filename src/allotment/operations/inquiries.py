@@ -23,7 +23,7 @@ from allotment.store import (
     pages,
     prefixes,
 )
-from allotment.store.directory import SCOPE, AnyRow
+from allotment.store.directory import AnyRow
 from allotment.store.prefixes import Held
 from allotment.store.schema import HEAD
 from allotment.store.session import Read
@@ -32,10 +32,10 @@ _SCOPES_MAX = 10_000
 
 
 def scopes_meant(r: Read, scope: str | None) -> Sequence[AnyRow]:
-    """The scope named, or all of them by name."""
+    """The scope named, or all of them by name, with something in them that is seen."""
     if scope is not None:
-        return [directory.find_named(r, SCOPE, scope)]
-    return directory.listed(r, SCOPE, [], [SCOPE.table.c.name], _SCOPES_MAX)
+        return [directory.find_scope(r, scope)]
+    return directory.named_scopes(r, _SCOPES_MAX)
 
 
 def nodes(r: Read, held: Sequence[Held], scopes: dict[UUID, str]) -> list[PrefixNode]:
@@ -66,6 +66,8 @@ def lookup(r: Read, query: Lookup) -> tuple[Match, ...]:
     matches = []
     for scope in scopes_meant(r, query.scope):
         chain = prefixes.chain(r, scope.id, wanted)
+        seen = directory.seen_among(r, [one.holder_id for one in chain])
+        chain = [one for one in chain if one.holder_id in seen]
         if chain:
             matches.append(_match(r, scope, chain, query))
     return tuple(matches)
@@ -115,7 +117,7 @@ def get_status(r: Read, _query: GetStatus) -> BookStatus:
     return BookStatus(
         version=VERSION,
         schema=HEAD,
-        database=r.dialect.shown,
+        database=r.dialect.shown if r.sight.everything else "",
         projects=counts["projects"],
         scopes=counts["scopes"],
         pools=counts["pools"],

@@ -29,7 +29,7 @@ from allotment.model.queries import (
 from allotment.model.results import AddressScope, Deleted, Page, Project
 from allotment.operations import removal
 from allotment.operations.registry import answers, handles
-from allotment.store import census, directory, pages
+from allotment.store import census, directory, grants, pages, quotas
 from allotment.store.directory import PROJECT, SCOPE, AnyRow, Kind
 from allotment.store.session import Read, Write
 
@@ -83,6 +83,7 @@ def _update(tx: Write, kind: Kind, reference: str, command: Any) -> AnyRow:  # A
     changes = changes_of(command, "name", "description")
     if isinstance(command, UpdateAddressScope) and command.project is not UNSET:
         changes["project_id"] = directory.find_project_id(tx, command.project)
+        grants.begin_epoch(tx)
     directory.change(tx, kind, row, changes, command.version)
     return directory.find_named(tx, kind, str(row.id))
 
@@ -113,6 +114,8 @@ def delete_project(tx: Write, command: DeleteProject) -> Deleted:
     owned = census.owned_by(tx, row.id)
     if any(owned.values()):
         raise InUse("project", row.name, owned)
+    quotas.forget(tx, row.id)
+    grants.disown_tokens(tx, row.id)
     directory.remove(tx, PROJECT, [row.id])
     return Deleted(contents={"projects": 1})
 
@@ -179,5 +182,6 @@ def preview_delete(r: Read, query: PreviewDelete) -> Deleted:
         row = directory.find_inside(r, directory.POOL, query.pool, query.scope)
         contents = removal.contents_of_pool(r, row.id)
         return Deleted(contents={**contents, "subnet pools": contents["subnet pools"] + 1})
-    row = directory.find_scope(r, query.scope)
+    named = directory.find_scope(r, query.scope)
+    row = directory.find_named(r, SCOPE, str(named.id))
     return Deleted(contents={**removal.contents_of_scope(r, row.id), "address scopes": 1})

@@ -27,24 +27,30 @@ AGAIN: Final = Again()
 Outcome = Any  # Any: a result, an AllotmentError, or AGAIN
 Many = Callable[[Write, Sequence[Any]], list[Outcome]]
 
-_one: dict[type[Command[Any]], Callable[[Write, Any], Any]] = {}
+_one: dict[type[Command[Any]], Callable[..., Any]] = {}
 _many: dict[type[Command[Any]], Many] = {}
-_answers: dict[type[Query[Any]], Callable[[Read, Any], Any]] = {}
+_answers: dict[type[Query[Any]], Callable[..., Any]] = {}
+_with_rights: set[type] = set()
 
 
-def handles(kind: type[Command[Any]]) -> Callable[[F], F]:
-    """This function serves a command of that kind: (tx, command) -> its answer."""
+def handles(kind: type[Command[Any]], *, with_rights: bool = False) -> Callable[[F], F]:
+    """This function serves a command of that kind: (tx, command) -> its answer.
+
+    `with_rights`: (tx, command, rights), the rights being of the actor who asks.
+    """
 
     def enter(function: F) -> F:
         assert kind not in {*_one, *_many}, "served twice"
         _one[kind] = function
+        if with_rights:
+            _with_rights.add(kind)
         return function
 
     return enter
 
 
 def handles_many(kind: type[Command[Any]]) -> Callable[[F], F]:
-    """This function serves several such commands at once: (tx, commands) -> an outcome each.
+    """This function serves several such commands at once: (tx, permits) -> an outcome each.
 
     One command's failure never spoils its neighbours.
     """
@@ -57,12 +63,17 @@ def handles_many(kind: type[Command[Any]]) -> Callable[[F], F]:
     return enter
 
 
-def answers(kind: type[Query[Any]]) -> Callable[[F], F]:
-    """This function answers a query of that kind: (snapshot, query) -> its answer."""
+def answers(kind: type[Query[Any]], *, with_rights: bool = False) -> Callable[[F], F]:
+    """This function answers a query of that kind: (snapshot, query) -> its answer.
+
+    `with_rights`: (snapshot, query, rights), the rights being of the actor who asks.
+    """
 
     def enter(function: F) -> F:
         assert kind not in _answers
         _answers[kind] = function
+        if with_rights:
+            _with_rights.add(kind)
         return function
 
     return enter
@@ -80,19 +91,25 @@ def served() -> tuple[frozenset[type], frozenset[type]]:
 
 def run(tx: Write, permit: Permit[C]) -> Any:
     """Serve one command."""
-    return _one[type(permit.request)](tx, permit.request)
+    kind = type(permit.request)
+    if kind in _with_rights:
+        return _one[kind](tx, permit.resolved, permit.rights)
+    return _one[kind](tx, permit.resolved)
 
 
 def run_many(tx: Write, permits: Sequence[Permit[C]]) -> list[Outcome]:
     """Serve several commands of one kind."""
-    outcomes = _many[type(permits[0].request)](tx, [permit.request for permit in permits])
+    outcomes = _many[type(permits[0].request)](tx, permits)
     assert len(outcomes) == len(permits), "an outcome for each command"
     return outcomes
 
 
 def answer(r: Read, permit: Permit[Q]) -> Any:
     """Answer one query."""
-    return _answers[type(permit.request)](r, permit.request)
+    kind = type(permit.request)
+    if kind in _with_rights:
+        return _answers[kind](r, permit.resolved, permit.rights)
+    return _answers[kind](r, permit.resolved)
 
 
 def failed(outcome: Outcome) -> bool:

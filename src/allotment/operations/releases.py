@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+from allotment.engine.access import Permit, Rights
 from allotment.engine.extents import canonical, intersect
 from allotment.errors import AllotmentError, InvalidValue, NotFound, StaleAllocation
 from allotment.model.address import Address
@@ -16,50 +17,58 @@ from allotment.model.commands import ReleaseAddress, ReleaseAddresses, ReleaseMa
 from allotment.model.extent import AGED, NEVER, Extent
 from allotment.model.results import Released
 from allotment.operations.free_space import Space, give_back
+from allotment.operations.owners import check_touch, note_released
 from allotment.operations.references import References
 from allotment.operations.registry import Outcome, handles, handles_many
 from allotment.operations.specific import prefix_of
-from allotment.store import allocation_pools, allocations
+from allotment.store import allocation_pools, allocations, quotas
 from allotment.store.allocations import Filter
 from allotment.store.dialect import SubnetRow
 from allotment.store.directory import read_id
+from allotment.store.quotas import Counted
 from allotment.store.session import Write
 
 _CHUNK = 1000
 
 
 @handles_many(ReleaseAddress)
-def release_addresses_one_by_one(tx: Write, commands: Sequence[ReleaseAddress]) -> list[Outcome]:
+def release_addresses_one_by_one(
+    tx: Write, permits: Sequence[Permit[ReleaseAddress]]
+) -> list[Outcome]:
     """Give one address back for each command."""
     references = References(tx)
-    outcomes: list[Outcome] = [None] * len(commands)
+    outcomes: list[Outcome] = [None] * len(permits)
     places: dict[int, UUID] = {}
-    for place, command in enumerate(commands):
+    for place, permit in enumerate(permits):
         try:
+            command = permit.resolved
             places[place] = references.subnet(command.subnet, command.scope)
         except AllotmentError as error:
             outcomes[place] = error
     locked = tx.dialect.lock_subnets(tx, dict.fromkeys(sorted(set(places.values())), 0))
-    for place in sorted(places, key=lambda one: (places[one], commands[one].address)):
+    for place in sorted(places, key=lambda one: (places[one], permits[one].resolved.address)):
         subnet = locked.get(places[place])
         try:
             if subnet is None:
                 raise NotFound("subnet", places[place], "'allotment subnet list' shows them")
-            outcomes[place] = _release(tx, subnet.row, commands[place])
+            outcomes[place] = _release(tx, subnet.row, permits[place])
         except AllotmentError as error:
             outcomes[place] = error
     return outcomes
 
 
-def _release(tx: Write, row: SubnetRow, command: ReleaseAddress) -> Released:
+def _release(tx: Write, row: SubnetRow, permit: Permit[ReleaseAddress]) -> Released:
+    command = permit.resolved
     value = _inside(row, command.address)
     wanted = wanted_id(command.allocation_id)
     holder = allocations.lock_one(tx, row.id, value)
     if holder is None:
         raise _not_held(row, command.address)
-    if wanted not in (None, holder):
+    check_touch(tx, permit.rights, row.id, [holder.project_id])
+    if wanted not in (None, holder.id):
         raise StaleAllocation(str(command.address), str(wanted))
     allocations.delete_one(tx, row.id, value)
+    quotas.note(tx, holder.project_id, Counted(addresses=-1))
     _return(tx, row, [Extent(value, value)])
     return Released(count=1, container_id=row.id)
 
@@ -115,8 +124,8 @@ def runs_of(values: Iterable[int]) -> tuple[Extent, ...]:
     return canonical(Extent(value, value) for value in values)
 
 
-@handles(ReleaseAddresses)
-def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
+@handles(ReleaseAddresses, with_rights=True)
+def release_addresses(tx: Write, command: ReleaseAddresses, rights: Rights) -> Released:
     """Give several addresses back, all or none."""
     subnet_id = References(tx).subnet(command.subnet, command.scope)
     row = _locked(tx, subnet_id)
@@ -125,7 +134,9 @@ def release_addresses(tx: Write, command: ReleaseAddresses) -> Released:
     missing = next((value for value in values if value not in held), None)
     if missing is not None:
         raise _not_held(row, Address.of(row.family, missing))
+    check_touch(tx, rights, row.id, held.values())
     tx.dialect.delete_allocations(tx, row.id, values)
+    note_released(tx, held.values())
     _return(tx, row, runs_of(values))
     return Released(count=len(values), container_id=row.id)
 
@@ -137,8 +148,8 @@ def _locked(tx: Write, subnet_id: UUID) -> SubnetRow:
     return locked[subnet_id].row
 
 
-@handles(ReleaseMatching)
-def release_matching(tx: Write, command: ReleaseMatching) -> Released:
+@handles(ReleaseMatching, with_rights=True)
+def release_matching(tx: Write, command: ReleaseMatching, rights: Rights) -> Released:
     """Give back all that an owner or an identifier holds."""
     if (command.owner is None) == (command.identifier is None):
         raise InvalidValue("owner", command.owner, "give either an owner or an identifier")
@@ -151,18 +162,22 @@ def release_matching(tx: Write, command: ReleaseMatching) -> Released:
     else:
         raise InvalidValue("subnet", None, "an identifier is known within its subnet: name that")
     wanted = Filter(project_id=project_id, identifier=command.identifier)
-    count = sum(_release_all(tx, _locked(tx, subnet), wanted) for subnet in subnets)
+    count = sum(_release_all(tx, _locked(tx, subnet), wanted, rights) for subnet in subnets)
     if not count and command.identifier is not None:
         raise NotFound("allocation with identifier", command.identifier)
     return Released(count=count, container_id=subnets[0] if len(subnets) == 1 else None)
 
 
-def _release_all(tx: Write, row: SubnetRow, wanted: Filter) -> int:
+def _release_all(tx: Write, row: SubnetRow, wanted: Filter, rights: Rights) -> int:
     count = 0
     while True:
         here = wanted._replace(subnet_ids=[row.id])
-        values = [address for address, _ in allocations.lock(tx, here, _CHUNK)]
-        if not values:
+        found = allocations.lock(tx, here, _CHUNK)
+        if not found:
             return count
+        owners = [owner for _, owner in found]
+        check_touch(tx, rights, row.id, owners)
+        note_released(tx, owners)
+        values = [address for address, _ in found]
         count += tx.dialect.delete_allocations(tx, row.id, values)
         _return(tx, row, runs_of(values))

@@ -17,9 +17,11 @@ from allotment.store import (
     extents,
     prefix_allocations,
     prefixes,
+    quotas,
 )
 from allotment.store.directory import POOL, SUBNET
 from allotment.store.prefixes import Held
+from allotment.store.quotas import Counted
 from allotment.store.session import Read, Write
 
 
@@ -55,6 +57,9 @@ def _contents(r: Read, below: Sequence[Held]) -> dict[str, int]:
 
 def remove_subnet(tx: Write, subnet_id: UUID) -> None:
     """Delete a subnet and what it holds; its prefix is the caller's to give back."""
+    for project_id, count in allocations.owners(tx, subnet_id).items():
+        quotas.note(tx, project_id, Counted(addresses=-count))
+    quotas.note(tx, directory.project_of(tx, SUBNET, subnet_id), Counted(prefixes=-1))
     allocations.delete_all(tx, subnet_id)
     extents.delete_all(tx, subnet_id)
     allocation_pools.replace(tx, subnet_id, ())
@@ -93,6 +98,7 @@ def _remove_below(tx: Write, parent_id: UUID) -> None:
             _remove_below(tx, one.holder_id)
             remove_pool(tx, one.holder_id)
         else:
+            quotas.note(tx, prefix_allocations.project_of(tx, one.holder_id), Counted(prefixes=-1))
             prefix_allocations.delete_one(tx, parent_id, one.holder_id, one.first)
             prefixes.remove(tx, one.holder_id)
 

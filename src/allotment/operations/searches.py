@@ -111,6 +111,7 @@ def _by_place(r: Read, place: Prefix, scopes: dict[UUID, str], limit: int) -> li
     for scope_id, name in scopes.items():
         chain = prefixes.chain(r, scope_id, place)
         inside = prefixes.overlapping(r, scope_id, place, limit)
+        # Allocations are found by sight; one that an owner sees may lie in a subnet it does not.
         subnets: Sequence[UUID] = [
             one.holder_id for one in (*chain, *inside) if one.kind == "subnet"
         ]

@@ -26,7 +26,7 @@ from allotment.operations.free_space import close_off, open_up
 from allotment.operations.names import check_name
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
-from allotment.store import directory, pages, prefix_allocations, prefixes
+from allotment.store import directory, grants, pages, prefix_allocations, prefixes
 from allotment.store.columns import tagged
 from allotment.store.directory import POOL, SCOPE, AnyRow
 from allotment.store.prefixes import Held, held
@@ -123,6 +123,7 @@ def create_pool(tx: Write, command: CreateSubnetPool) -> SubnetPool:
         "tags": command.tags,
     }
     directory.enter(tx, POOL, values)
+    grants.begin_epoch(tx)  # what is inside is in another place now
     _add(tx, (scope_id, parent_id, pool_id), sorted(command.prefixes))
     return _read(tx, pool_id)
 
@@ -188,7 +189,9 @@ def update_pool(tx: Write, command: UpdateSubnetPool) -> SubnetPool:
         _check_length(command.default_length, row.family)
     if command.project is not UNSET:
         changes["project_id"] = directory.find_project_id(tx, command.project)
+        grants.begin_epoch(tx)
     if command.prefixes is not UNSET:
+        grants.begin_epoch(tx)
         _replace_prefixes(tx, row, command.prefixes)
     if command.name is not UNSET:
         own = tuple(one.prefix for one in prefixes.of_holders(tx, [row.id]))

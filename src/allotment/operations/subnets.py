@@ -26,10 +26,19 @@ from allotment.operations.names import check_name
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
 from allotment.operations.subnet_pools import parent_of
-from allotment.store import allocation_pools, allocations, directory, pages, prefixes
+from allotment.store import (
+    allocation_pools,
+    allocations,
+    directory,
+    grants,
+    pages,
+    prefixes,
+    quotas,
+)
 from allotment.store.columns import tagged
 from allotment.store.directory import POOL, SCOPE, SUBNET, AnyRow
 from allotment.store.prefixes import held
+from allotment.store.quotas import Counted
 from allotment.store.session import Read, Write
 
 N = SUBNET.table
@@ -97,6 +106,7 @@ def create_subnet(tx: Write, command: CreateSubnet) -> Subnet:
         "tags": command.tags,
     }
     directory.enter(tx, SUBNET, values)
+    quotas.note(tx, project_id, Counted(prefixes=1))
     above = pool_id if pool_id is not None else scope_id
     prefixes.enter(tx, [held("subnet", subnet_id, scope_id, above, prefix)])
     allocation_pools.replace(tx, subnet_id, ranges)
@@ -182,7 +192,10 @@ def update_subnet(tx: Write, command: UpdateSubnet) -> Subnet:
     if command.placement is not UNSET:
         changes["placement"] = command.placement.value
     if command.project is not UNSET:
-        changes["project_id"] = directory.find_project_id(tx, command.project)
+        changes["project_id"] = new = directory.find_project_id(tx, command.project)
+        quotas.note(tx, row.project_id, Counted(prefixes=-1))
+        quotas.note(tx, new, Counted(prefixes=1))
+        grants.begin_epoch(tx)
     if command.gateway is not UNSET:
         gateway = _new_gateway(tx, row, command.gateway)
         changes["gateway_family"] = gateway.family if gateway else None

@@ -82,22 +82,22 @@ def get_utilisation(r: Read, query: GetUtilisation) -> Page[Utilisation]:
         found = [find(r, one, query.scope, query.kind) for one in query.containers]
         return Page(items=tuple(measure(r, found)))
     kind = query.kind or "scope"
-    scopes = directory.listed(r, SCOPE, [], [SCOPE.table.c.name], 10_000)
+    if kind != "scope":
+        return _of_all(r, query, kind)
     if query.scope is not None:
-        scopes = [directory.find_scope(r, query.scope)]
-    if kind == "scope":
-        return Page(items=tuple(measure(r, [_scope(r, str(row.id), None) for row in scopes])))
-    return _of_all(r, query, kind, [row.id for row in scopes])
+        return Page(items=tuple(measure(r, [_scope(r, query.scope, None)])))
+    scopes = directory.listed(r, SCOPE, [], [SCOPE.table.c.name], 10_000)
+    return Page(items=tuple(measure(r, [_scope(r, str(row.id), None) for row in scopes])))
 
 
-def _of_all(
-    r: Read, query: GetUtilisation, kind: str, scope_ids: Sequence[UUID]
-) -> Page[Utilisation]:
+def _of_all(r: Read, query: GetUtilisation, kind: str) -> Page[Utilisation]:
     known = {"subnet": SUBNET, "pool": POOL}.get(kind)
     if known is None:
         raise InvalidValue("kind", kind, "it is one of subnet, pool, scope")
     column = known.table.c.id
-    where: list[Any] = [known.table.c.scope_id.in_(scope_ids)]  # Any: conditions
+    where: list[Any] = []  # Any: conditions
+    if query.scope is not None:
+        where.append(known.table.c.scope_id == directory.find_scope(r, query.scope).id)
     if query.cursor is not None:
         where.append(column > UUID(pages.read_cursor(query.cursor, [str])[0]))
     rows = directory.listed(r, known, where, [column], query.limit)

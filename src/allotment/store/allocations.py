@@ -84,7 +84,8 @@ def made(row: Row[Any]) -> Allocation:  # Any: columns are typed by the schema
 
 def find(r: Read, subnet_id: UUID, address: int) -> Allocation | None:
     """The allocation that holds an address."""
-    row = r.run(_ONE, {"subnet_id": subnet_id, "address": address}).one_or_none()
+    query = _ONE.where(*r.sight.allocations())
+    row = r.run(query, {"subnet_id": subnet_id, "address": address}).one_or_none()
     return None if row is None else made(row)
 
 
@@ -97,13 +98,13 @@ def identified(
     return {(one.subnet_id, one.identifier or ""): one for one in found}
 
 
-def lock(tx: Write, wanted: Filter, limit: int) -> list[tuple[int, UUID]]:
-    """(address, id) of the allocations of one subnet that are meant, in order, kept as they are.
+def lock(tx: Write, wanted: Filter, limit: int) -> list[tuple[int, UUID | None]]:
+    """(address, project) of the allocations of one subnet that are meant, kept as they are.
 
     What another transaction deletes or changes meanwhile is waited for, and is not among them.
     """
     query = (
-        select(A.c.address, A.c.id)
+        select(A.c.address, A.c.project_id)
         .where(*_conditions(wanted))
         .order_by(A.c.address)
         .limit(limit)
@@ -111,11 +112,18 @@ def lock(tx: Write, wanted: Filter, limit: int) -> list[tuple[int, UUID]]:
     )
     if wanted.scope_id is not None or wanted.family is not None:
         query = query.join(N, N.c.id == A.c.subnet_id)
-    return [(row.address, row.id) for row in tx.run(query)]
+    return [(row.address, row.project_id) for row in tx.run(query)]
+
+
+class Holder(NamedTuple):
+    """Which allocation holds an address, and whose it is."""
+
+    id: UUID
+    project_id: UUID | None
 
 
 _LOCKED_ONE = (
-    select(A.c.id)
+    select(A.c.id, A.c.project_id)
     .where(
         A.c.subnet_id == bindparam("subnet_id", type_=Id),
         A.c.address == bindparam("address", type_=AddressValue),
@@ -124,11 +132,11 @@ _LOCKED_ONE = (
 )
 
 
-def lock_one(tx: Write, subnet_id: UUID, address: int) -> UUID | None:
-    """The id of the allocation that holds an address, kept as it is until the end."""
+def lock_one(tx: Write, subnet_id: UUID, address: int) -> Holder | None:
+    """What holds an address, kept as it is until the end."""
     params = {"subnet_id": subnet_id, "address": address}
-    found: UUID | None = tx.run(_LOCKED_ONE, params).scalar_one_or_none()
-    return found
+    row = tx.run(_LOCKED_ONE, params).one_or_none()
+    return None if row is None else Holder._make(row)
 
 
 _DELETE_ONE = delete(A).where(
@@ -200,6 +208,17 @@ def addresses_within(r: Read, subnet_id: UUID, run: Extent, limit: int | None = 
     return list(r.run(query.limit(limit) if limit is not None else query).scalars())
 
 
+def owners(r: Read, subnet_id: UUID) -> dict[UUID, int]:
+    """How many addresses of a subnet each project holds."""
+    query = (
+        select(A.c.project_id, func.count())
+        .where(A.c.subnet_id == subnet_id, A.c.project_id.is_not(None))
+        .group_by(A.c.project_id)
+    )
+    rows: list[Any] = list(r.run(query))  # Any: rows of two columns
+    return dict(rows)
+
+
 def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
     """The subnets in which a project holds addresses."""
     query = select(A.c.subnet_id).where(A.c.project_id == project_id).distinct()
@@ -208,7 +227,7 @@ def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
 
 def listed(r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int) -> Page[Allocation]:
     """A page of the allocations meant, by subnet and address."""
-    query = _FULL.where(*_conditions(wanted))
+    query = _FULL.where(*_conditions(wanted), *r.sight.allocations())
     if after is not None:
         key = tuple_(A.c.subnet_id, A.c.address)
         query = query.where(key > tuple_(*_bound(after)))
@@ -262,6 +281,7 @@ def matching(r: Read, text: str, scope_ids: Sequence[UUID], limit: int) -> list[
         .join(schema.address_scope, schema.address_scope.c.id == N.c.scope_id)
         .where(
             N.c.scope_id.in_(scope_ids),
+            *r.sight.allocations(),
             or_(
                 begins(A.c.hostname, text.lower()),
                 begins(A.c.identifier, text),

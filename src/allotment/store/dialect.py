@@ -202,8 +202,10 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
-        """Which of some addresses are held, kept so until the end."""
+    def lock_allocations(
+        self, tx: Write, subnet_id: UUID, addresses: Sequence[int]
+    ) -> dict[int, UUID | None]:
+        """Which of some addresses are held, and by which project; kept so until the end."""
 
     @abstractmethod
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:

@@ -13,11 +13,12 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, delete, insert, 
 
 from allotment.errors import Ambiguous, InvalidValue, NotFound, VersionMismatch
 from allotment.model.prefix import Prefix, parse_prefix
-from allotment.store import schema
+from allotment.store import access_schema, schema
 from allotment.store.columns import tagged
 from allotment.store.session import Read, Write
 
 S, P, N, X = schema.address_scope, schema.subnet_pool, schema.subnet, schema.prefix
+G = access_schema.access_grant
 
 AnyRow = Row[Any]  # Any: a row's columns are typed by the schema, not by Python
 
@@ -61,7 +62,7 @@ def find_named(r: Read, kind: Kind, reference: str) -> AnyRow:
     table = kind.table
     wanted = read_id(reference)
     where = table.c.id == wanted if wanted else table.c.name == reference
-    row = r.run(full(kind).where(where)).one_or_none()
+    row = r.run(full(kind).where(where, *_seen(r, kind))).one_or_none()
     if row is None:
         raise NotFound(kind.noun, reference, f"'allotment {_word(kind)} list' shows what there is")
     return row
@@ -71,11 +72,26 @@ def _word(kind: Kind) -> str:
     return {"address scope": "scope", "subnet pool": "pool"}.get(kind.noun, kind.noun)
 
 
+def _seen(r: Read, kind: Kind) -> list[ColumnElement[bool]]:
+    """That a row of the kind is seen."""
+    seers = {
+        PROJECT: r.sight.projects,
+        SCOPE: r.sight.scopes,
+        POOL: r.sight.pools,
+        SUBNET: r.sight.subnets,
+    }
+    return seers[kind]()
+
+
 def find_scope(r: Read, reference: str | None) -> AnyRow:
-    """The scope named, or the only one there is."""
+    """The scope named, or the only one there is; something inside may be all of it that is seen."""
+    query = full(SCOPE).where(*r.sight.named_scopes())
     if reference is not None:
-        return find_named(r, SCOPE, reference)
-    rows = r.run(full(SCOPE).order_by(S.c.name).limit(10)).all()
+        wanted = read_id(reference)
+        query = query.where(S.c.id == wanted if wanted else S.c.name == reference)
+    rows = r.run(query.order_by(S.c.name).limit(10)).all()
+    if not rows and reference is not None:
+        raise NotFound(SCOPE.noun, reference, "'allotment scope list' shows what there is")
     if not rows:
         raise NotFound("address scope", "(any)", "create one: allotment scope create NAME")
     if len(rows) > 1:
@@ -83,11 +99,25 @@ def find_scope(r: Read, reference: str | None) -> AnyRow:
     return rows[0]
 
 
+def named_scopes(r: Read, limit: int) -> Sequence[AnyRow]:
+    """The scopes with something in them that is seen, by name."""
+    query = full(SCOPE).where(*r.sight.named_scopes()).order_by(S.c.name)
+    return r.run(query.limit(limit)).all()
+
+
+def seen_among(r: Read, holders: Sequence[UUID]) -> frozenset[UUID]:
+    """Which holders of prefixes are seen."""
+    if r.sight.everything or not holders:
+        return frozenset(holders)
+    query = select(X.c.holder_id).where(X.c.holder_id.in_(holders), *r.sight.holders())
+    return frozenset(r.run(query).scalars())
+
+
 def find_inside(r: Read, kind: Kind, reference: str, scope: str | None) -> AnyRow:
     """A subnet pool or subnet, by id, name or CIDR; `scope` decides between several."""
     wanted = read_id(reference)
-    within = find_named(r, SCOPE, scope).id if scope is not None else None
-    query = full(kind)
+    within = find_scope(r, scope).id if scope is not None else None
+    query = full(kind).where(*_seen(r, kind))
     if wanted is not None:
         query = query.where(kind.table.c.id == wanted)
     else:
@@ -133,6 +163,18 @@ def full(kind: Kind) -> Select[Any]:  # Any: see AnyRow
         .join(S, S.c.id == table.c.scope_id)
         .outerjoin(schema.project, owner)
     )
+
+
+def project_of(r: Read, kind: Kind, row_id: UUID) -> UUID | None:
+    """The project that something belongs to."""
+    query = select(kind.table.c.project_id).where(kind.table.c.id == row_id)
+    found: UUID | None = r.run(query).scalar()
+    return found
+
+
+def prefix_text(row: AnyRow) -> str:
+    """The prefix of a subnet's row, for people."""
+    return str(Prefix.of(row.family, row.first, row.length))
 
 
 def find_project_id(r: Read, reference: str | None) -> UUID | None:
@@ -193,15 +235,17 @@ def change(
 
 
 def remove(tx: Write, kind: Kind, ids: Sequence[UUID]) -> int:
-    """Delete rows by id; how many there were."""
+    """Delete rows by id, and the grants on them; how many there were."""
+    tx.run(delete(G).where(G.c.target_id.in_(ids)))
     return tx.run(delete(kind.table).where(kind.table.c.id.in_(ids))).rowcount
 
 
 def listed(
     r: Read, kind: Kind, where: Sequence[ColumnElement[bool]], order: Sequence[Any], limit: int
 ) -> Sequence[AnyRow]:
-    """Rows that meet the conditions, in order, one more than the limit."""
-    return r.run(full(kind).where(*where).order_by(*order).limit(limit + 1)).all()
+    """Rows that are seen and meet the conditions, in order, one more than the limit."""
+    query = full(kind).where(*where, *_seen(r, kind))
+    return r.run(query.order_by(*order).limit(limit + 1)).all()
 
 
 def beyond(order: Sequence[ColumnElement[Any]], key: Sequence[object]) -> ColumnElement[bool]:

@@ -16,18 +16,24 @@ from allotment.store.session import Read, Write
 
 I = schema.idempotency  # noqa: E741 - one letter per table, as in every module of this floor
 
-_FIND = select(I.c.actor, I.c.key, I.c.request_hash, I.c.answer).where(
+_FIND = select(I.c.actor, I.c.key, I.c.request_hash, I.c.answer, I.c.fenced).where(
     tuple_(I.c.actor, I.c.key).in_(bindparam("wanted", expanding=True))
 )
 
 
 class StoredAnswer(NamedTuple):
-    """What a keyed command was and what it was answered."""
+    """What a keyed command was and what it was answered; `fenced`: that it never will be."""
 
     actor: str
     key: str
     request_hash: bytes
     answer: bytes
+    fenced: bool = False
+
+
+def fence(actor: str, key: str) -> StoredAnswer:
+    """What keeps a key from ever being used."""
+    return StoredAnswer(actor, key, bytes(32), b"", fenced=True)
 
 
 def stored(r: Read, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], StoredAnswer]:

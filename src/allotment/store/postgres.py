@@ -210,13 +210,18 @@ class PostgresDialect(Dialect):
                 if pattern.tags:
                     tx.defer(sql.TAG_RUN, (shared[0], high_bytes, list(pattern.tags), low, high))
 
-    def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
+    def lock_allocations(
+        self, tx: Write, subnet_id: UUID, addresses: Sequence[int]
+    ) -> dict[int, UUID | None]:
         """Each by its key, in order."""
         if not addresses:
-            return set()
+            return {}
         wanted = list(map(pack, sorted(addresses)))
         (held,) = _raw(tx.conn).together([Statement(sql.LOCK_ALLOCATIONS, (subnet_id, wanted))])
-        return {unpack(address) for (address,) in rows_of(held)}
+        return {
+            unpack(address): UUID(bytes=owner) if owner else None
+            for address, owner in rows_of(held)
+        }
 
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
         """Each by its place, which its lock keeps."""

@@ -6,8 +6,10 @@ Invariant: the same steps in the same order as the portable path, or no row at a
 from __future__ import annotations
 
 AT_ONCE_SCHEMA = (
-    "ALTER TABLE address_scope ADD COLUMN project_id uuid"
-    " CONSTRAINT address_scope_project REFERENCES project (id)",
+    """
+    ALTER TABLE address_scope ADD COLUMN project_id uuid
+      CONSTRAINT address_scope_project REFERENCES project (id)
+    """,
     """
     DROP FUNCTION IF EXISTS allotment_allocate(uuid, bigint, uuid, text, text, text, text, text,
       text, text, text)
@@ -17,9 +19,9 @@ AT_ONCE_SCHEMA = (
       text[], text[], text[], text[], text[])
     """,
     # One plain allocation in one statement: the same steps in the same order as the portable path.
-    # No row: the access rules are not the ones of `epoch` any more (NULL: they do not matter), not a
-    # subnet of that placement, nothing free that nobody has locked, or addresses
-    # (::1.2.3.4) that this server and RFC 5952 write differently.
+    # No row: the access rules are not the ones of `epoch` any more (NULL: they do not matter), not
+    # a subnet of that placement, nothing free that nobody has locked, or addresses (::1.2.3.4) that
+    # this server and RFC 5952 write differently.
     """
     CREATE FUNCTION allotment_allocate(
       container uuid, moment bigint, new_id uuid, new_status text, new_hostname text,

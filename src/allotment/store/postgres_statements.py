@@ -60,9 +60,10 @@ EVENTS = (
 )
 
 LOCK_ALLOCATIONS = (
-    "SELECT held.address FROM unnest($2::bytea[]) AS w (address) CROSS JOIN LATERAL ("
-    "SELECT a.address FROM allocation a WHERE a.subnet_id = $1 AND a.address = w.address"
-    " LIMIT 1 FOR UPDATE) AS held"
+    "SELECT held.address, held.project_id"
+    " FROM unnest($2::bytea[]) AS w (address) CROSS JOIN LATERAL ("
+    "SELECT a.address, a.project_id FROM allocation a"
+    " WHERE a.subnet_id = $1 AND a.address = w.address LIMIT 1 FOR UPDATE) AS held"
 )
 DELETE_ALLOCATIONS = (
     "DELETE FROM allocation WHERE ctid = ANY (ARRAY("

@@ -55,6 +55,6 @@ def number(raw: bytes) -> int:
 
 
 def rows_of(found: PGresult) -> Iterator[list[bytes]]:
-    """The rows of a result whose columns are never NULL, each value in its binary form."""
+    """The rows of a result, each value in its binary form; of NULL, nothing."""
     for row in range(found.ntuples):
         yield [found.get_value(row, column) or b"" for column in range(found.nfields)]

@@ -59,6 +59,12 @@ def delete_one(tx: Write, pool_id: UUID, held_id: UUID, first: int) -> bool:
     return tx.run(delete(H).where(*here)).rowcount == 1
 
 
+def project_of(r: Read, held_id: UUID) -> UUID | None:
+    """The project that holds one."""
+    found: UUID | None = r.run(select(H.c.project_id).where(H.c.id == held_id)).scalar()
+    return found
+
+
 def identifiers(r: Read, holders: Sequence[UUID]) -> list[str]:
     """The identifiers that some of them carry."""
     query = select(H.c.identifier).where(H.c.id.in_(holders), H.c.identifier.is_not(None))
@@ -67,7 +73,7 @@ def identifiers(r: Read, holders: Sequence[UUID]) -> list[str]:
 
 def listed(r: Read, pool_id: UUID, cursor: str | None, limit: int) -> Page[PrefixAllocation]:
     """A pool's, in order."""
-    query = _FULL.where(H.c.pool_id == pool_id)
+    query = _FULL.where(H.c.pool_id == pool_id, *r.sight.owned(H.c.project_id))
     if cursor is not None:
         query = query.where(H.c.first > pages.read_cursor(cursor, [int])[0])
     rows = r.run(query.order_by(H.c.first).limit(limit + 1)).all()

@@ -184,7 +184,7 @@ def in_order(
     """The scopes' prefixes, parents before children; `after` is a key as `order_key` gives."""
     leaf = case((X.c.kind == "pool", 0), else_=1)
     order = [X.c.scope_id, X.c.family, X.c.first, X.c.length, leaf]
-    query = select(*COLUMNS).where(X.c.scope_id.in_(scope_ids))
+    query = select(*COLUMNS).where(X.c.scope_id.in_(scope_ids), *r.sight.holders())
     if after is not None:
         query = query.where(beyond(order, after))
     return [Held._make(row) for row in r.run(query.order_by(*order).limit(limit)).all()]

@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Executable
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from allotment.errors import Bug, Overloaded, Phase, StoreError
+from allotment.store.sight import ALL
 
 if TYPE_CHECKING:
     from allotment.store.dialect import Dialect, PlainAllocation
@@ -34,14 +36,18 @@ class NeedsPatience(Exception):
 
 
 class Read:
-    """A snapshot of the book; `now` is its time in UTC milliseconds."""
+    """A snapshot of the book.
 
-    __slots__ = ("_streams", "conn", "dialect", "now")
+    `now` is its time in UTC milliseconds; `sight` bounds what is found.
+    """
+
+    __slots__ = ("_streams", "conn", "dialect", "now", "sight")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int) -> None:
         self.conn = conn
         self.dialect = dialect
         self.now = now
+        self.sight = ALL
         self._streams: list[CursorResult[Any]] = []  # Any: see run
 
     # Any: rows and parameters are of the columns' types, which SQLAlchemy does not tell.
@@ -66,14 +72,15 @@ class Write(Read):
     """A transaction that changes the book.
 
     `patient` waits for rows that others have locked; else they are skipped. `deferred` is written
-    together with the commit.
+    together with the commit; `owned` is what projects own more or less by then (see `quotas`).
     """
 
-    __slots__ = ("deferred", "patient")
+    __slots__ = ("deferred", "owned", "patient")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int, *, patient: bool) -> None:
         super().__init__(conn, dialect, now)
         self.patient = patient
+        self.owned: dict[UUID, tuple[int, int]] = {}
         self.deferred: list[tuple[str, Any]] = []  # Any: the driver's parameters
 
     def defer(self, native: str, params: Any) -> None:  # Any: the driver's parameters

@@ -1,9 +1,11 @@
 """Facts about the book itself.
 
-Invariant: the secret is made once, with the book, and leaves this floor only to be hashed with.
+Invariant: each secret is made once, with the book, and leaves this floor only to be hashed with.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, select
 
@@ -12,6 +14,8 @@ from allotment.store.session import Read
 
 T = schema.setting
 SECRET = "stable-private-secret"  # noqa: S105 - the name of a setting
+PEPPER = "token-pepper-{}"
+CURSOR_KEY = "cursor-key"
 
 
 def secret(r: Read) -> bytes:
@@ -20,6 +24,27 @@ def secret(r: Read) -> bytes:
     return bytes(value)
 
 
-def enter_secret(conn: Connection, value: bytes) -> None:
-    """Store the secret of a new book."""
-    conn.execute(insert(T), {"name": SECRET, "value": value})
+def newest_pepper(r: Read) -> tuple[int, bytes]:
+    """The number and bytes of what new tokens' secrets are hashed with."""
+    return 1, pepper(r, 1)
+
+
+def pepper(r: Read, number: int) -> bytes:
+    """What the secrets of tokens made under that number are hashed with."""
+    name = PEPPER.format(number)
+    value: bytes = r.run(select(T.c.value).where(T.c.name == name)).scalar_one()
+    return bytes(value)
+
+
+def cursor_key(r: Read) -> bytes:
+    """What the cursors that leave the house are signed with."""
+    value: bytes = r.run(select(T.c.value).where(T.c.name == CURSOR_KEY)).scalar_one()
+    return bytes(value)
+
+
+def enter_missing(conn: Connection, make: Callable[[], bytes]) -> None:
+    """Store the secrets that a book lacks, each made by `make`."""
+    found = set(conn.execute(select(T.c.name)).scalars())
+    for name in (SECRET, PEPPER.format(1), CURSOR_KEY):
+        if name not in found:
+            conn.execute(insert(T), {"name": name, "value": make()})

@@ -42,7 +42,7 @@ _ALLOCATION = (
     " hostname, mac, description, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TAG = "INSERT INTO allocation_tag (tag, subnet_id, address) VALUES (?, ?, ?)"
-_HELD = "SELECT address FROM allocation WHERE subnet_id = ? AND address = ?"
+_HELD = "SELECT address, project_id FROM allocation WHERE subnet_id = ? AND address = ?"
 _RELEASE = "DELETE FROM allocation WHERE subnet_id = ? AND address = ?"
 _EVENT = (
     "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
@@ -243,12 +243,18 @@ class SqliteDialect(Dialect):
                     ),
                 )
 
-    def lock_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> set[int]:
+    def lock_allocations(
+        self, tx: Write, subnet_id: UUID, addresses: Sequence[int]
+    ) -> dict[int, UUID | None]:
         """The whole database is locked already: look each up."""
         raw = _raw(tx.conn)
         keys = ((subnet_id.bytes, pack(address)) for address in addresses)
         found = (raw.execute(_HELD, key).fetchone() for key in keys)
-        return {unpack(row[0]) for row in found if row is not None}
+        return {
+            unpack(row[0]): UUID(bytes=row[1]) if row[1] is not None else None
+            for row in found
+            if row is not None
+        }
 
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
         """Each by its key."""

@@ -130,22 +130,21 @@ def upgrade(dialect: Dialect) -> bool:
             # Another process may have come first: look again, with the lock held.
             before = _version_inside(conn)
             if before != HEAD:
-                _upgrade_inside(dialect, conn, before)
+                _upgrade_inside(dialect, conn)
             conn.commit()
     except dialect.errors as error:
         raise dialect.typed(error, "statement") from error
     return before != HEAD
 
 
-def _upgrade_inside(dialect: Dialect, conn: Connection, before: str | None) -> None:
+def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
     from alembic import command
 
     config = _config()
     config.attributes["connection"] = conn
     config.attributes["native_schema"] = dialect.native_schema()
     command.upgrade(config, HEAD)
-    if before is None:
-        settings.enter_secret(conn, secrets.token_bytes(32))
+    settings.enter_missing(conn, lambda: secrets.token_bytes(32))
 
 
 def _version_inside(conn: Connection) -> str | None:
