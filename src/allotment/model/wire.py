@@ -63,7 +63,8 @@ def _to_plain(value: object) -> Any:  # Any: JSON values are of any type
     return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else _to_wire(value)
 
 
-def _from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
+def from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
+    """A value of a type that JSON has no word for, from its text: msgspec's `dec_hook`."""
     parse = _PARSERS.get(kind)
     if parse is None:
         raise TypeError(f"{kind.__name__} has no wire form")
@@ -91,7 +92,7 @@ def plain(value: object) -> Any:  # Any: JSON values are of any type
 
 @cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: unions are not types to mypy
-    return msgspec.json.Decoder(kind, dec_hook=_from_wire)
+    return msgspec.json.Decoder(kind, dec_hook=from_wire)
 
 
 def decode(kind: type[T], raw: bytes) -> T:
