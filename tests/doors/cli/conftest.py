@@ -25,12 +25,18 @@ class Line:
     """The command line on one book: in a file, or at a server with a token."""
 
     url: str
+    book: Path
     token: str | None = None
 
     @property
     def is_remote(self) -> bool:
         """Whether a server keeps the book."""
         return self.token is not None
+
+    @property
+    def in_database(self) -> str:
+        """The URL of the book itself, whoever keeps it."""
+        return f"sqlite:///{self.book}"
 
     @property
     def words(self) -> list[str]:
@@ -100,7 +106,7 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def local_line(book: Path) -> Line:
     """The command line on an empty book in a file: for what only that can show."""
-    return Line(f"sqlite:///{book}")
+    return Line(f"sqlite:///{book}", book)
 
 
 @pytest.fixture(params=["local", "server"])
@@ -112,9 +118,9 @@ def open_line(
 
     def open_it(path: Path) -> Line:
         if request.param == "local":
-            return Line(f"sqlite:///{path}")
+            return Line(f"sqlite:///{path}", path)
         servers.append(LiveServer(f"sqlite:///{path}"))
-        return Line(servers[-1].url, admin[1])
+        return Line(servers[-1].url, path, admin[1])
 
     yield open_it
     for server in servers:
@@ -131,7 +137,7 @@ def line(open_line: Callable[[Path], Line], book: Path) -> Line:
 def planned_template(admin: tuple[Path, str]) -> Path:
     """The file of a book with two scopes that overlap, a pool in one of them, and a project."""
     path = Path(shutil.copy(admin[0], admin[0].with_name("planned.db")))
-    line = Line(f"sqlite:///{path}")
+    line = Line(f"sqlite:///{path}", path)
     line("scope", "create", "corp")
     line("scope", "create", "lab")
     line("project", "create", "payments")
@@ -151,7 +157,7 @@ def planned_book(planned_template: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def local_planned(planned_book: Path) -> Line:
     """The command line on a planned book in a file: for what only that can show."""
-    return Line(f"sqlite:///{planned_book}")
+    return Line(f"sqlite:///{planned_book}", planned_book)
 
 
 @pytest.fixture

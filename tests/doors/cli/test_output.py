@@ -128,7 +128,7 @@ def test_an_output_without_unicode_gets_ascii_and_escapes(planned: Any) -> None:
     runner = CliRunner(charset="ascii")
 
     def printed(*words: str) -> str:
-        result = runner.invoke(root, ["--database", planned.url, *words])
+        result = runner.invoke(root, [*planned.words, *words], env=planned.environment)
         assert result.exit_code == 0, result.output
         return result.stdout_bytes.decode("ascii")
 

@@ -105,7 +105,7 @@ def _show(invocation: Invocation, identity: Identity) -> None:
     if not invocation.is_table:
         output.resource(invocation, identity)
         return
-    output.fields([pair for pair in details(identity) if pair[0] != "grants"])
+    output.fields([pair for pair in details(identity) if pair[0] not in ("grants", "token")])
     if identity.token is not None:
         output.fields([("token", identity.token.name), ("key id", identity.token.key_id)])
     if identity.grants:
