@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -62,3 +63,14 @@ def make_book(path: Path) -> str:
 def copy_of(book: Path, path: Path) -> str:
     """The URL of a copy of a book that nobody has open."""
     return f"sqlite:///{shutil.copy(book, path)}"
+
+
+def serve_for_ever(book: str, port: int) -> None:
+    """Serve a book on a port until the process is killed."""
+    desk = open_book(book)
+    door = create_app(desk, desk, Settings(log_requests=False))
+    uvicorn.run(door, host="127.0.0.1", port=port, log_config=None, lifespan="off", ws="none")
+
+
+if __name__ == "__main__":
+    serve_for_ever(sys.argv[1], int(sys.argv[2]))

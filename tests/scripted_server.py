@@ -42,6 +42,15 @@ def problem(status: int, code: str, **members: Any) -> Reply:
     return reply(status, document, kind="application/problem+json")
 
 
+class Last(bytes):
+    """Said before the connection is closed."""
+
+
+def closing(answer: Reply) -> Reply:
+    """An answer, and then the connection is closed."""
+    return lambda heard: Last(answer(heard) or b"")
+
+
 def silence(_: Heard) -> None:
     """The connection is closed, and nothing was said."""
 
@@ -87,6 +96,8 @@ class ScriptedServer:
                 if said is None:
                     return
                 peer.sendall(said)
+                if isinstance(said, Last):
+                    return
 
 
 def _request(stream: Any) -> Heard | None:

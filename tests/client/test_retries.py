@@ -28,7 +28,7 @@ from allotment.model.events import ResolveOperation
 from allotment.model.grants import CreateToken
 from allotment.model.queries import GetProject, ListProjects
 from allotment.model.results import Project
-from scripted_server import Heard, ScriptedServer, problem, reply, silence
+from scripted_server import Heard, ScriptedServer, closing, problem, reply, silence
 
 PROJECT = {
     "id": "0b54a1de-3a54-4bb1-9f0a-8c8b6a8f0c11",
@@ -261,6 +261,21 @@ def test_what_breaks_a_rule_is_refused_before_it_is_sent(
     with pytest.raises(InvalidValue, match="queries are asked"):
         desk.ask(NEW, desk.actor)  # type: ignore[arg-type]
     assert server.heard == []
+
+
+@pytest.mark.parametrize("bytes_kept", [20, 45, 80, -1, -30])
+def test_an_answer_that_was_cut_off_is_no_answer(
+    desk: Desk, server: ScriptedServer, bytes_kept: int
+) -> None:
+    def cut(heard: Heard) -> bytes:
+        whole = reply(201, PROJECT)(heard)
+        assert whole is not None
+        return whole[:bytes_kept]
+
+    server.script = [closing(cut), reply(201, PROJECT)]
+    assert desk.do(NEW, desk.actor).name == "p"
+    assert len(set(keys(server))) == 1
+    assert len(server.heard) == 2
 
 
 def test_a_connection_is_used_again(desk: Desk, server: ScriptedServer) -> None:

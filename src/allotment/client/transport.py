@@ -7,6 +7,7 @@ an attempt is `Lost`, which says nothing. The token is in the request's header a
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, Timeout
@@ -92,8 +93,8 @@ class Transport:
             raise self._understood(error) from error
         except OSError as error:
             raise Lost(f"the connection to {self.server.url} broke") from error
-        if len(body) > _ANSWER_BYTES_MAX:
-            raise Lost(f"{self.server.url} answers without an end")
+        if not _is_whole(response.headers, body):
+            raise Lost(f"the answer of {self.server.url} was cut off")
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         wait = response.headers.get("Retry-After", "").strip()
         seconds_told = float(wait) if wait.isdecimal() and len(wait) < 9 else 0.0
@@ -119,6 +120,19 @@ class Transport:
                 return Lost(f"TLS with {where} broke")
             case _:
                 return Lost(f"the connection to {where} was lost before the answer came")
+
+
+def _is_whole(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether an answer is there to its end, which it must name.
+
+    The library takes an end of the connection for the end of headers and bodies alike.
+    """
+    if len(body) > _ANSWER_BYTES_MAX:
+        return False
+    length = headers.get("Content-Length")
+    if length is None:
+        return headers.get("Transfer-Encoding", "").lower() == "chunked"
+    return length == str(len(body))
 
 
 def _is_untrusted(error: BaseException) -> bool:
