@@ -1,56 +1,47 @@
 """The desk: where every command and query comes in, whatever the door.
 
-Invariant: here alone transactions are begun, retried and committed; nothing is served without a
-permit, and every retry is bounded by a deadline.
+Invariant: here alone transactions are begun and committed; nothing is served without a permit, and
+every request ends by its deadline.
 """
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
-from uuid import UUID
 
-from allotment.engine import token_text
 from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
     Bug,
-    Busy,
     CommitUnknown,
-    ConstraintFailed,
     DeadlineExceeded,
     Forbidden,
     InvalidValue,
-    Overloaded,
     QuotaExceeded,
     StoreError,
     Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import PREFIX, Actor, ActorKind
+from allotment.model.access import Actor
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Batch, Command
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
-from allotment.operations.explain import LOOK_AGAIN, explain
-from allotment.operations.gate import Gate, check_presented, sight_of
+from allotment.operations.gate import Gate, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
-from allotment.store import grants, settings
+from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_served
+from allotment.reception import Reception
+from allotment.store import journal, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
 R = TypeVar("R")
 
-DEADLINE_SECONDS = 30.0
-LONG_DEADLINE_SECONDS = 3600.0
-BACKOFF_SECONDS = 0.01
-BACKOFF_SECONDS_MAX = 0.5
-USE_NOTED_SECONDS = 60.0
+ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
@@ -82,6 +73,16 @@ class Desk(Protocol):
         ...
 
 
+class PromptDesk(Desk, Protocol):
+    """A desk that event loops may ask: it answers hot commands without keeping a thread waiting."""
+
+    def do_soon(
+        self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
+    ) -> bool:
+        """As `LocalDesk.do_soon`."""
+        ...
+
+
 class LocalDesk:
     """The desk of a book in a database that this process reaches itself; thread-safe."""
 
@@ -89,8 +90,7 @@ class LocalDesk:
         self.store = store
         self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
-        self._used: dict[UUID, int] = {}
-        self._used_noted_at = time.monotonic()
+        self._reception = Reception(store, self._gate)
 
     def close(self) -> None:
         """Close every connection."""
@@ -111,35 +111,28 @@ class LocalDesk:
             Unauthenticated: it is no token, or not one that is valid now, from there.
             StoreError: the database failed.
         """
-        presented = token_text.parse(bearer)
-        known = self._gate.token(presented.key_id)
-        if known is None:
-            with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
-                known = self._gate.read_token(r, presented.key_id)
-        found = token_text.digest(known.pepper, presented.secret)
-        stored = known.row.digest if known.row is not None else bytes(len(found))
-        if not token_text.same(found, bytes(stored)) or known.row is None:
-            raise Unauthenticated("the token is not known")
-        now = self.store.clock()
-        check_presented(known.row, now, source)
-        self._note_use(known.row.id, now)
-        name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
-        return Actor(name=name, source=str(source) if source is not None else None)
+        return self._reception.authenticate(bearer, source)
+
+    def recognise(self, bearer: str, source: Address | None = None) -> Actor | None:
+        """As `authenticate`, of a token that was looked at just now, without the database.
+
+        Returns:
+            None where that is not known: `authenticate` finds out, and says why not.
+        """
+        return self._reception.recognise(bearer, source)
+
+    def forget_answers(self) -> int:
+        """Delete stored answers that nobody may ask for again; how many.
+
+        Until then, asking again with the same idempotency key gets the first answer.
+        """
+        with self.store.writing(deadline=time.monotonic() + DEADLINE_SECONDS) as tx:
+            return journal.forget(tx, tx.now - ANSWERS_KEPT_SECONDS * 1000)
 
     def cursor_key(self) -> bytes:
         """What cursors are signed with where they leave the house; the same in every process."""
         with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
             return settings.cursor_key(r)
-
-    def _note_use(self, token_id: UUID, now: int) -> None:
-        """Remember that a token was used; now and then, enter it."""
-        self._used[token_id] = now
-        if time.monotonic() - self._used_noted_at < USE_NOTED_SECONDS:
-            return
-        self._used_noted_at = time.monotonic()
-        used, self._used = self._used, {}
-        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
-            grants.note_use(tx, list(used.items()))
 
     def do(self, command: Command[R], actor: Actor, /) -> R:
         """Carry a command out in one transaction.
@@ -154,10 +147,29 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
-        job = Job(Asked(actor, command), _deadline(command))
+        job = Job(Asked(actor, command), deadline_of(command))
         hot = registry.is_hot(type(command))
         result: R = self._group.submit(job) if hot else self._alone(job)
         return result
+
+    def do_soon(
+        self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
+    ) -> bool:
+        """Have a hot command carried out without waiting here: `tell` gets its answer or error.
+
+        Returns:
+            False: it is none of those that are served together; `do` it.
+
+        Raises:
+            InvalidValue: a field breaks its rule.
+        """
+        if not registry.is_hot(type(command)):
+            return False
+        wire.check(actor)
+        wire.check(command)
+        _check_keys(command)
+        self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
+        return True
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
         """Answer a query from one snapshot.
@@ -169,7 +181,7 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
-        deadline = _deadline(query)
+        deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
             with self.store.reading(deadline=deadline) as r:
@@ -180,7 +192,7 @@ class LocalDesk:
             return answer
 
         try:
-            return _until_served(once, deadline)
+            return until_served(once, deadline)
         except (Forbidden, Unauthenticated) as error:
             self._record_failure(Asked(actor, query), error)
             raise
@@ -193,7 +205,7 @@ class LocalDesk:
                 return perform.perform_one(tx, self._gate, job.asked)
 
         try:
-            return _until_served(once, job.deadline, job.asked.request)
+            return until_served(once, job.deadline, job.asked.request)
         except AllotmentError as error:
             self._record_failure(job.asked, error)
             raise
@@ -212,7 +224,12 @@ class LocalDesk:
         try:
             outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
-            outcomes = [error if permit is not None else None for permit in permits]
+            # What has a key is looked up by it; of the others nobody knows.
+            keyed = [job.asked.request.idempotency_key is not None for job in jobs]
+            outcomes = [
+                error if permit is not None and not key else None
+                for permit, key in zip(permits, keyed, strict=True)
+            ]
         except StoreError:
             outcomes = [None] * len(jobs)  # the transaction's own retries see to it
         left = [place for place, outcome in enumerate(outcomes) if outcome is None]
@@ -267,12 +284,6 @@ def _latest(jobs: Sequence[Job]) -> float:
     return max(job.deadline for job in jobs)
 
 
-def _deadline(request: Command[Any] | Query[Any]) -> float:
-    """When (monotonic seconds) the time for a request is over."""
-    seconds = LONG_DEADLINE_SECONDS if request.takes_long else DEADLINE_SECONDS
-    return time.monotonic() + seconds
-
-
 def _check_keys(command: Command[Any]) -> None:
     """Refuse keys where no answer may be kept, and batches that are none.
 
@@ -296,47 +307,3 @@ def _check_keys(command: Command[Any]) -> None:
             rule = "its answer is shown once and not kept: it fits no batch with a key"
             raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
         wire.check(part)
-
-
-def _until_served(
-    once: Callable[[bool], R], deadline: float, command: Command[Any] | None = None
-) -> R:
-    """Run the whole use case again while that is safe and there is time."""
-    patient = False
-    attempt = 0
-    spent: Exception
-    failure: AllotmentError
-    while True:
-        try:
-            return once(patient)
-        except NeedsPatience as signal:
-            patient, spent = True, signal
-            failure = Busy("others are at work on the same addresses; try again")
-        except ConstraintFailed as error:
-            assert command is not None, "a query writes nothing"
-            spent, failure = error, explain(error, command)
-            if error.constraint not in LOOK_AGAIN:
-                raise failure from error
-        except StoreError as error:
-            spent = failure = error
-            if not _may_run_again(error, command):
-                raise
-        attempt += 1
-        pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2 ** min(attempt, 10))
-        pause *= random.random() if attempt > 1 else 0  # noqa: S311 - jitter, not a secret
-        if time.monotonic() + pause > deadline:
-            raise failure from spent
-        time.sleep(pause)
-
-
-def _may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
-    """Whether running the whole use case again cannot do it twice.
-
-    After a lost commit only a keyed command may: its stored answer, if it committed, is found, or
-    makes the second one wait for the first and then refuses it.
-    """
-    if isinstance(error, CommitUnknown):
-        return command is None or command.idempotency_key is not None
-    if isinstance(error, Overloaded) and error.state is None:
-        return False  # our own connections are all in use: this request has waited already
-    return error.retryable

@@ -13,8 +13,8 @@ import pytest
 from msgspec import UNSET
 from sqlalchemy import select
 
-from allotment.desk import Job, LocalDesk, _deadline
-from allotment.engine.access import authorize
+from allotment.desk import Job, LocalDesk
+from allotment.engine.access import authorize, owner_rights
 from allotment.errors import NotFound, PoolExhausted
 from allotment.model.access import Actor
 from allotment.model.address import Address
@@ -31,6 +31,8 @@ from allotment.model.prefix import Prefix
 from allotment.model.queries import CheckBook
 from allotment.model.results import Allocation, Subnet
 from allotment.operations import at_once
+from allotment.operations.perform import Asked
+from allotment.operations.retries import deadline_of
 from allotment.store import schema
 from allotment.store.postgres import _raw
 from allotment.store.postgres_connection import Statement
@@ -70,7 +72,7 @@ def asked(subnet: str) -> list[AllocateAddress]:
 
 def serve(desk: LocalDesk, me: Actor, commands: list[AllocateAddress]) -> list[Any]:
     """As one group, whoever leads it."""
-    jobs = [Job(authorize(me, command), _deadline(command)) for command in commands]
+    jobs = [Job(Asked(me, command), deadline_of(command)) for command in commands]
     return desk._serve_group(jobs)
 
 
@@ -116,8 +118,8 @@ def release(desk: LocalDesk, me: Actor, subnet: Subnet, held: Allocation) -> Non
 
 def test_the_plainest_requests_are_served_at_once(postgres_desk: LocalDesk, me: Actor) -> None:
     subnet = subnet_in(postgres_desk, me, "IPv4")
-    permits = [authorize(me, command) for command in asked(str(subnet.id))]
-    deadline = _deadline(permits[0].request)
+    permits = [authorize(owner_rights(me), command) for command in asked(str(subnet.id))]
+    deadline = deadline_of(permits[0].request)
     served = at_once.allocate(postgres_desk.store, permits, deadline)
     assert None not in served
     assert at_once.allocate(postgres_desk.store, permits[:1], deadline) != [None]

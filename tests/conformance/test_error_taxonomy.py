@@ -348,7 +348,7 @@ def test_a_statement_after_a_failed_one_is_a_bug(postgres_desk: LocalDesk, me: A
 def test_a_read_only_database_is_not_the_primary(
     postgres_desk: LocalDesk, postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.3)
     name = make_url(postgres_url).database
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
@@ -429,7 +429,7 @@ def test_nobody_at_the_door_is_unavailable_at_connect() -> None:
 def test_a_server_that_stops_is_unavailable_until_it_is_back(
     postgres_cluster: Cluster, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.5)
     with open_book(postgres_cluster.url(), create=True) as desk:
         desk.do(CreateProject(name="before"), me)
         guest = psycopg.connect(postgres_cluster.url())
@@ -527,7 +527,7 @@ def test_a_pool_of_ours_that_is_empty_is_overloaded(
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
     monkeypatch.setattr("allotment.store.postgres.CONNECTION_WAIT_SECONDS", 0.1)
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.2)
     outcomes: list[AllotmentError] = []
 
     def another() -> None:
@@ -558,7 +558,7 @@ def file(tmp_path: Path) -> Path:
 def sqlite_desk(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalDesk]:
     """A book in a file, that waits for nobody for long."""
     monkeypatch.setattr("allotment.store.sqlite.BUSY_SECONDS", 0.1)
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.2)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.2)
     with open_book(f"sqlite:///{file}") as desk:
         yield desk
         assert desk.store.dialect.engine.pool.checkedout() == 0  # type: ignore[attr-defined]

@@ -161,7 +161,7 @@ def two(postgres_url: str) -> Iterator[tuple[Book, Book]]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> float:
     """A deadline that a test can wait for."""
     seconds = 1.0
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", seconds)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", seconds)
     return seconds
 
 

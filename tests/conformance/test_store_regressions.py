@@ -178,7 +178,7 @@ def test_a_pool_that_stayed_empty_is_not_waited_for_again(
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
     monkeypatch.setattr("allotment.store.postgres.CONNECTION_WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 4.0)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 4.0)
     with open_book(postgres_url, create=True) as desk, desk.store.reading():
         begun = time.monotonic()
         caller = Caller(desk, CreateProject(name="p"), me)
@@ -256,7 +256,7 @@ def test_a_server_that_falls_silent_in_a_transaction_ends_with_the_deadline(
     postgres_desk: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L3: its own time limits stand still with the server; only the client can end this."""
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 1.0)
     with postgres_desk.store.reading() as r:
         backend = int(r.run(text("SELECT pg_backend_pid()")).scalar_one())
     os.kill(backend, signal.SIGSTOP)

@@ -253,7 +253,7 @@ def test_there_is_a_refusal_of_every_kind_of_command() -> None:
 def test_a_command_that_is_refused_changes_nothing(
     book: LocalDesk, me: Actor, dump: Dumper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 1.0)
     before = dump(book)
     for command, kind in REFUSED:
         with pytest.raises(kind) as refusal:
@@ -377,7 +377,7 @@ def test_what_does_not_pass_ends_with_the_deadline(
     state: str,
     kind: type[StoreError],
 ) -> None:
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.5)
     counted(postgres_url, state, 1_000_000, "project")
     begun = time.monotonic()
     with pytest.raises(kind):
@@ -773,7 +773,7 @@ def test_an_unknown_commit_is_not_made_known_by_guessing(
     wire: Any, wired: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A keyed command too ends so when its time is over; asking again later resolves it."""
-    monkeypatch.setattr("allotment.desk.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.3)
     keyed = AllocateAddress(subnet="n", idempotency_key="k")
     wire.cut(*["before"] * 1000)
     with pytest.raises(CommitUnknown):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, select
 
 from allotment.engine.access import ANYWHERE, FOREVER, INSTALLATION, Place, Rights, Want
 from allotment.errors import AlreadyExists, Forbidden, InvalidValue, NotFound
@@ -26,12 +25,10 @@ from allotment.model.results import Deleted, Page
 from allotment.operations.aims import Aim, aims_at, spare_denied
 from allotment.operations.registry import answers, handles
 from allotment.store import directory, grants, pages, places
-from allotment.store.access_schema import access_grant
 from allotment.store.directory import POOL, PROJECT, SCOPE, SUBNET, AnyRow, read_id
+from allotment.store.grants import Wanted
 from allotment.store.session import Read, Write
 from allotment.store.sight import Sight
-
-G = access_grant
 
 _KINDS = {
     TargetKind.PROJECT: PROJECT,
@@ -111,13 +108,9 @@ def create_grant(tx: Write, command: CreateGrant, rights: Rights) -> Grant:
     if command.expires_at is not None and command.expires_at <= tx.now:
         raise InvalidValue("expires_at", command.expires_at, "it is over already")
     target_id, _ = _target(tx, command)
-    same = [
-        G.c.actor == command.actor,
-        G.c.target_id == target_id,
-        G.c.role == command.role.value,
-        G.c.deny == command.deny,
-    ]
-    for before in grants.grants(tx, same):
+    for before in grants.same_grants(
+        tx, command.actor, target_id, command.role.value, deny=command.deny
+    ):
         if before.expires_at is None or before.expires_at > tx.now:
             raise AlreadyExists("grant", f"{command.role} of {command.actor} there")
         grants.remove_grant(tx, before.id)
@@ -161,20 +154,19 @@ def get_grant(r: Read, query: GetGrant, rights: Rights) -> Grant:
 @answers(ListGrants, with_rights=True)
 def list_grants(r: Read, query: ListGrants, rights: Rights) -> Page[Grant]:
     """Grants by actor."""
-    where: list[ColumnElement[bool]] = []
+    wanted = Wanted(actor=query.actor)
     if not rights.has(Role.ADMIN, ANYWHERE):
         managed = Sight(whole=False, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
-        where += [G.c.deny.is_(False), *managed.places(G.c.target_id)]
-    if query.actor is not None:
-        where.append(G.c.actor == query.actor)
+        wanted = wanted._replace(managed=managed)
     if query.target is not None and (query.reference or query.target is TargetKind.INSTALLATION):
-        where.append(G.c.target_id == _target(r, query)[0])
+        wanted = wanted._replace(target_id=_target(r, query)[0])
     elif query.target is not None:
-        where.append(G.c.target == query.target.value)
+        wanted = wanted._replace(target=query.target.value)
+    after = None
     if query.cursor is not None:
         actor, last = pages.read_cursor(query.cursor, [str, str])
-        where.append(directory.beyond([G.c.actor, G.c.id], (actor, UUID(last))))
-    rows = grants.grants(r, where, query.limit)
+        after = actor, UUID(last)
+    rows = grants.listed(r, wanted, after, query.limit)
     return pages.paged(
         rows,
         query.limit,
@@ -205,8 +197,4 @@ def _name(r: Read, target: TargetKind, target_id: UUID) -> str:
     kind = _KINDS.get(target)
     if kind is None:
         return "installation"
-    table = kind.table
-    row = r.run(select(table).where(table.c.id == target_id)).one_or_none()
-    if row is None:
-        return str(target_id)
-    return row.name or directory.prefix_text(row)
+    return directory.shown_name(r, kind, target_id) or str(target_id)

@@ -26,6 +26,7 @@ from allotment.store.journal import StoredAnswer
 from allotment.store.session import NeedsPatience, Write
 
 DONE = "done"
+STRANGER = "stranger"
 AnyPermit = Permit[Any]  # Any: whatever the command answers
 
 
@@ -192,6 +193,16 @@ def record_failures(tx: Write, failures: Sequence[tuple[Asked, AllotmentError]])
             events.append(event._replace(outcome=error.code))
     if events:
         tx.dialect.record_events(tx, events)
+
+
+def record_stranger(
+    tx: Write, key_id: str | None, source: str | None, error: AllotmentError
+) -> None:
+    """The event of somebody whose token was refused; `key_id` is the part that may be shown."""
+    told = wire.encode({"do": "Authenticate", "key_id": key_id}).decode()
+    answer = wire.encode({"code": error.code, "message": error.message}).decode()
+    row = EventRow(tx.now, STRANGER, told, answer, error.code, source, None, None)
+    tx.dialect.record_events(tx, [row])
 
 
 def _event(tx: Write, actor: Actor, request: Any, answer: bytes) -> EventRow:

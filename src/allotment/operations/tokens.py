@@ -10,7 +10,6 @@ import secrets
 from uuid import uuid4
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, or_
 
 from allotment.engine import token_text
 from allotment.engine.access import ANYWHERE, Rights, Want
@@ -31,11 +30,9 @@ from allotment.model.secret import Secret
 from allotment.operations.aims import Aim, aims_at, at_project, project
 from allotment.operations.granting import told_grant
 from allotment.operations.registry import answers, handles
-from allotment.store import access_schema, directory, grants, pages, settings
-from allotment.store.grants import AnyRow
+from allotment.store import directory, grants, pages, settings
+from allotment.store.grants import AnyRow, Managed
 from allotment.store.session import Read, Write
-
-T, G = access_schema.token, access_schema.access_grant
 
 
 @aims_at(CreateToken)
@@ -59,20 +56,21 @@ def _self(r: Read, rights: Rights, request: WhoAmI) -> Aim[WhoAmI]:
     return Aim(request, [Want(None, None)])
 
 
-def _manageable(rights: Rights) -> list[ColumnElement[bool]]:
-    """That the actor made a token, administers its project, is it, or administers everything."""
+def _managed(rights: Rights) -> Managed | None:
+    """Which tokens are the actor's to see and end; None: all of them."""
     if rights.has(Role.ADMIN, ANYWHERE):
-        return []
-    name = rights.actor.name.removeprefix(PREFIX[ActorKind.TOKEN])
-    own = [one for one in rights.placed(Role.ADMIN) if rights.has(Role.ADMIN, frozenset({one}))]
-    is_own = T.c.name == name if rights.actor.kind is ActorKind.TOKEN else T.c.id.is_(None)
-    return [or_(T.c.created_by == rights.actor.name, is_own, T.c.project_id.in_(own))]
+        return None
+    own = rights.placed(Role.ADMIN)
+    return Managed(
+        rights.actor.name,
+        rights.actor.name.removeprefix(PREFIX[ActorKind.TOKEN]),
+        frozenset(one for one in own if rights.has(Role.ADMIN, frozenset({one}))),
+    )
 
 
 def _meant(r: Read, rights: Rights, reference: str) -> AnyRow:
-    row = grants.token_meant(r, reference)
-    allowed = row is not None and grants.tokens(r, [T.c.id == row.id, *_manageable(rights)], 1)
-    if row is None or not allowed:
+    row = grants.token_meant(r, reference, _managed(rights))
+    if row is None:
         raise NotFound("token", reference, "'allotment token list' shows what there is")
     return row
 
@@ -122,12 +120,8 @@ def get_token(r: Read, query: GetToken, rights: Rights) -> Token:
 @answers(ListTokens, with_rights=True)
 def list_tokens(r: Read, query: ListTokens, rights: Rights) -> Page[Token]:
     """Tokens by name."""
-    where = _manageable(rights)
-    if query.live:
-        where += [T.c.revoked_at.is_(None), T.c.expires_at > r.now]
-    if query.cursor is not None:
-        where.append(T.c.name > pages.read_cursor(query.cursor, [str])[0])
-    rows = grants.tokens(r, where, query.limit)
+    after = pages.read_cursor(query.cursor, [str])[0] if query.cursor is not None else ""
+    rows = grants.tokens(r, _managed(rights), after, query.limit, live=query.live)
     return pages.paged(rows, query.limit, lambda row: (row.name,), grants.told)
 
 
@@ -138,7 +132,7 @@ def who_am_i(r: Read, query: WhoAmI, rights: Rights) -> Identity:
     token = None
     if actor.kind is ActorKind.TOKEN:
         token = grants.token_by(r, "name", actor.name.removeprefix(PREFIX[actor.kind]))
-    held = grants.grants(r, [G.c.actor.in_([actor.name, *actor.groups])])
+    held = grants.held_by(r, [actor.name, *actor.groups])
     return Identity(
         actor=actor.name,
         kind=actor.kind,

@@ -91,6 +91,8 @@ class PlainAllocation(NamedTuple):
     command: str
     answer_head: str
     answer_tail: str
+    key: str | None
+    key_hash: bytes | None
     epoch: int | None
 
 

@@ -172,9 +172,12 @@ def project_of(r: Read, kind: Kind, row_id: UUID) -> UUID | None:
     return found
 
 
-def prefix_text(row: AnyRow) -> str:
-    """The prefix of a subnet's row, for people."""
-    return str(Prefix.of(row.family, row.first, row.length))
+def shown_name(r: Read, kind: Kind, row_id: UUID) -> str | None:
+    """What people call something: its name, or a subnet's prefix."""
+    row = r.run(select(kind.table).where(kind.table.c.id == row_id)).one_or_none()
+    if row is None:
+        return None
+    return row.name or str(Prefix.of(row.family, row.first, row.length))
 
 
 def find_project_id(r: Read, reference: str | None) -> UUID | None:

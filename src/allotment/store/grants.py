@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
@@ -16,8 +16,9 @@ from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from allotment.model.grants import Token
 from allotment.model.prefix import Prefix
 from allotment.store import access_schema, schema
-from allotment.store.directory import read_id
+from allotment.store.directory import beyond, read_id
 from allotment.store.session import Read, Write
+from allotment.store.sight import Sight
 
 T, G, E, J = (
     access_schema.token,
@@ -53,16 +54,33 @@ def token_by(r: Read, column: str, value: object) -> AnyRow | None:
     return r.run(_TOKENS.where(T.c[column] == value)).one_or_none()
 
 
-def token_meant(r: Read, reference: str) -> AnyRow | None:
-    """The token with this id, name or key id."""
+class Managed(NamedTuple):
+    """Whose tokens are meant: made by an actor, of that name itself, or of some projects."""
+
+    maker: str
+    name: str
+    project_ids: frozenset[UUID]
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Of rows of `token`."""
+        of_project = T.c.project_id.in_(sorted(self.project_ids))
+        return [or_(T.c.created_by == self.maker, T.c.name == self.name, of_project)]
+
+
+def token_meant(r: Read, reference: str, managed: Managed | None) -> AnyRow | None:
+    """The token with this id, name or key id, if it is among those managed (None: all)."""
     wanted = read_id(reference)
     where = T.c.id == wanted if wanted else or_(T.c.name == reference, T.c.key_id == reference)
-    rows = r.run(_TOKENS.where(where).order_by(T.c.name == reference)).all()
+    query = _TOKENS.where(where, *(managed.conditions() if managed is not None else []))
+    rows = r.run(query.order_by(T.c.name == reference)).all()
     return rows[-1] if rows else None
 
 
-def tokens(r: Read, where: Sequence[ColumnElement[bool]], limit: int) -> list[AnyRow]:
-    """Tokens that meet the conditions, by name, one more than the limit."""
+def tokens(r: Read, managed: Managed | None, after: str, limit: int, *, live: bool) -> list[AnyRow]:
+    """The tokens managed (None: all), by name, from after a name, one more than the limit."""
+    where = [*(managed.conditions() if managed is not None else []), T.c.name > after]
+    if live:
+        where += [T.c.revoked_at.is_(None), T.c.expires_at > r.now]
     return list(r.run(_TOKENS.where(*where).order_by(T.c.name).limit(limit + 1)).all())
 
 
@@ -122,10 +140,45 @@ def grant(r: Read, grant_id: UUID) -> AnyRow | None:
     return r.run(select(G).where(G.c.id == grant_id)).one_or_none()
 
 
-def grants(r: Read, where: Sequence[ColumnElement[bool]], limit: int | None = None) -> list[AnyRow]:
-    """Grants that meet the conditions, by actor and id, one more than the limit."""
+def same_grants(r: Read, actor: str, target_id: UUID, role: str, *, deny: bool) -> list[AnyRow]:
+    """The grant of a role to an actor on something, if there is one."""
+    where = (G.c.actor == actor, G.c.target_id == target_id, G.c.role == role, G.c.deny == deny)
+    return list(r.run(select(G).where(*where)).all())
+
+
+def held_by(r: Read, actors: Sequence[str]) -> list[AnyRow]:
+    """The grants of some names."""
+    return list(r.run(select(G).where(G.c.actor.in_(actors)).order_by(G.c.actor, G.c.id)).all())
+
+
+class Wanted(NamedTuple):
+    """Which grants are meant; every part that is given must hold.
+
+    `managed` bounds them to what is seen with it, denials excepted.
+    """
+
+    actor: str | None = None
+    target: str | None = None
+    target_id: UUID | None = None
+    managed: Sight | None = None
+
+
+def listed(r: Read, wanted: Wanted, after: tuple[str, UUID] | None, limit: int) -> list[AnyRow]:
+    """The grants meant, by actor and id, one more than the limit."""
+    where: list[ColumnElement[bool]] = []
+    if wanted.managed is not None:
+        where += [G.c.deny.is_(False), *wanted.managed.places(G.c.target_id)]
+    for column, value in (
+        (G.c.actor, wanted.actor),
+        (G.c.target, wanted.target),
+        (G.c.target_id, wanted.target_id),
+    ):
+        if value is not None:
+            where.append(column == value)
+    if after is not None:
+        where.append(beyond([G.c.actor, G.c.id], after))
     query = select(G).where(*where).order_by(G.c.actor, G.c.id)
-    return list(r.run(query.limit(limit + 1) if limit is not None else query).all())
+    return list(r.run(query.limit(limit + 1)).all())
 
 
 def remove_grant(tx: Write, grant_id: UUID) -> int:

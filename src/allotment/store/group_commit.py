@@ -25,15 +25,16 @@ GATHER_SECONDS = 0.0002
 
 
 class _Ticket(Generic[Item]):
-    """One caller's item and the place its outcome comes to."""
+    """One caller's item and the place its outcome comes to; with `tell`, nobody waits there."""
 
-    __slots__ = ("done", "item", "leads", "outcome", "wake")
+    __slots__ = ("done", "item", "leads", "outcome", "tell", "wake")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, tell: Callable[[Outcome], None] | None = None) -> None:
         self.item = item
         self.outcome: Outcome = None
         self.done = False
         self.leads = False
+        self.tell = tell
         self.wake: threading.Lock | None = None
 
 
@@ -49,6 +50,38 @@ class GroupCommit(Generic[Item]):
         self._mutex = threading.Lock()
         self._led = False
         self._crowd = 0
+        self._called = threading.Semaphore(0)
+        self._thread: threading.Thread | None = None
+
+    def submit_soon(self, item: Item, tell: Callable[[Outcome], None]) -> None:
+        """Have the item served by a thread of the group's own, which hands its outcome to `tell`.
+
+        For callers that cannot wait, as in an event loop; `tell` must be quick and not raise.
+        """
+        ticket = _Ticket(item, tell)
+        with self._mutex:
+            self._waiting.append(ticket)
+            if not self._led:
+                self._led = True
+                self._call()
+
+    def _call(self) -> None:
+        """Let the group's own thread lead (the mutex is held)."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._lead_when_called, daemon=True)
+            self._thread.name = "group-commit"
+            self._thread.start()
+        self._called.release()
+
+    def _lead_when_called(self) -> None:
+        while True:
+            self._called.acquire()
+            nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # it is never served
+            try:
+                self._lead(nobody)
+            except Exception:  # noqa: BLE001 - whose requests it concerns has been told
+                with self._mutex:
+                    self._hand_over(nobody)
 
     def submit(self, item: Item) -> Outcome:
         """Wait for the item's outcome, leading the group when nobody does; raises its error."""
@@ -115,13 +148,14 @@ class GroupCommit(Generic[Item]):
     def _hand_over(self, own: _Ticket[Item]) -> None:
         """Make the first one waiting the leader, or nobody (the mutex is held)."""
         own.leads = False
-        if self._waiting:
-            heir = self._waiting[0]
+        if not self._waiting:
+            self._led = False
+        elif (heir := self._waiting[0]).tell is not None:
+            self._call()
+        else:
             heir.leads = True
             assert heir.wake is not None
             heir.wake.release()
-        else:
-            self._led = False
 
     def _serve_batch(self, batch: Sequence[_Ticket[Item]]) -> None:
         outcomes: Sequence[Outcome] | None = None
@@ -137,6 +171,8 @@ class GroupCommit(Generic[Item]):
             for place, ticket in enumerate(batch):
                 ticket.outcome = _unknown(cause) if outcomes is None else outcomes[place]
                 ticket.done = True
+                if ticket.tell is not None:
+                    ticket.tell(ticket.outcome)
                 if ticket.wake is not None and not ticket.leads:
                     ticket.wake.release()
 

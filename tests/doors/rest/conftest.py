@@ -17,7 +17,7 @@ import pytest
 
 from allotment import LocalDesk, open_book
 from allotment.doors.rest.app import Door, create_app
-from allotment.doors.rest.settings import Settings
+from allotment.doors.rest.settings import Rates, Settings
 from allotment.errors import Unauthenticated
 from allotment.model.access import Actor, ActorKind, local_owner
 from allotment.model.address import Address
@@ -47,13 +47,16 @@ class KeyRing:
         return self.actors[bearer]
 
 
+QUIET = Settings(log_requests=False, rates=Rates(failures=None))
+
+
 class House:
     """A door, and a client that knocks."""
 
     def __init__(self, desk: LocalDesk, settings: Settings | None = None) -> None:
         self.desk = desk
         self.ring = KeyRing()
-        self.door: Door = create_app(desk, self.ring, settings or Settings(log_requests=False))
+        self.door: Door = create_app(desk, self.ring, settings or QUIET)
         self._portal = anyio.from_thread.start_blocking_portal()
         self.portal = self._portal.__enter__()
         transport = httpx.ASGITransport(app=self.door, client=("192.0.2.7", 4711))
@@ -116,7 +119,7 @@ def desk(empty_book: Path, tmp_path: Path) -> Iterator[LocalDesk]:
 @pytest.fixture
 def settings() -> Settings:
     """The settings of the house; a test module may have others."""
-    return Settings(log_requests=False)
+    return QUIET
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import msgspec
 
 from allotment.model import wire
 from allotment.model.address import Address
-from allotment.model.grants import NewToken
+from allotment.model.grants import CreateToken
 from allotment.model.results import PoolsUpdated
 from allotment.model.routes import ROUTES, Route
 
@@ -84,7 +84,7 @@ class Sender:
             headers += self._location(found, path)
         part = self._route.part
         shown = getattr(found, part) if part is not None else found
-        reveals = isinstance(shown, NewToken)
+        reveals = self._route.request is CreateToken
         body = wire.encode_revealing(shown) if reveals else wire.encode(shown)
         return Answer(self._route.success, body, JSON, headers)
 

@@ -49,7 +49,7 @@ class Cursors:
         raise InvalidValue("cursor", sealed[:60], rule)
 
     def _mark(self, cursor: bytes, place: str, query: Query[Any], actor: str) -> bytes:
-        asked = wire.encode(replace(query, cursor=None, limit=1))  # type: ignore[call-arg]
+        asked = wire.encode(replace(query, cursor=None, limit=1))
         parts = (place.encode(), actor.encode(), asked, cursor)
         text = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
         return hmac.digest(self._key, text, "sha256")[:_MARK_BYTES]

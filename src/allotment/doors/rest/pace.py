@@ -54,10 +54,10 @@ class Pace:
     """The limits of one process."""
 
     def __init__(self, rates: Rates, clock: Callable[[], float] = time.monotonic) -> None:
-        self._token = rates.token and Buckets(rates.token, clock)
-        self._actor = rates.actor and Buckets(rates.actor, clock)
-        self._source = rates.source and Buckets(rates.source, clock)
-        self._failures = rates.failures and Buckets(rates.failures, clock)
+        self._token = _buckets(rates.token, clock)
+        self._actor = _buckets(rates.actor, clock)
+        self._source = _buckets(rates.source, clock)
+        self._failures = _buckets(rates.failures, clock)
         self._proven: OrderedDict[int, None] = OrderedDict()
 
     def may_try(self, bearer: str, source: Address | None) -> None:
@@ -112,6 +112,10 @@ def cost_of(request: Command[Any] | Query[Any]) -> float:  # Any: whatever it an
             return float(max(1, len(request.commands)))
         case _:
             return _LONG if request.takes_long else 1.0
+
+
+def _buckets(rate: Rate | None, clock: Callable[[], float]) -> Buckets | None:
+    return None if rate is None else Buckets(rate, clock)
 
 
 def _network(source: Address | None) -> Hashable:

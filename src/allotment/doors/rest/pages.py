@@ -15,10 +15,10 @@ from allotment.doors.rest.openapi import encoded
 
 
 class Page(NamedTuple):
-    """A page, and what makes it of the texts in its path."""
+    """A page, and what makes it of the texts in its path; None: of what was counted."""
 
     path: str
-    render: Callable[..., Answer]
+    render: Callable[..., Answer] | None
 
 
 def _description() -> Answer:
@@ -34,5 +34,5 @@ PAGES: Final = (
     Page("/docs", lambda: _html(page_of())),
     Page("/problems", lambda: _html(problems_page())),
     Page("/problems/{code}", lambda code: _html(problem_page(code))),
-    Page("/metrics", lambda: Answer(500, b"")),
+    Page("/metrics", None),
 )

@@ -105,17 +105,20 @@ def rule_in(schema: Schema, hint: Any) -> None:  # Any: an annotation
     if element is not None:
         for part in _parts(schema, "array"):
             part["maxItems"] = BATCH_MAX
-            if isinstance(part.get("items"), dict):
-                rule_in(part["items"], element)
+            rule_in(part.get("items", {}), element)
         return
     for rule in _rules(hint):
-        if isinstance(rule, Rule):
-            for part in _parts(schema, "string"):
-                part |= {"minLength": rule.length_min, "maxLength": rule.length_max}
-                part["description"] = _told(rule)
-        elif isinstance(rule, Bounds):
-            for part in _parts(schema, "integer"):
-                part |= {"minimum": rule.least, "maximum": rule.most}
+        _write(rule, schema)
+
+
+def _write(rule: object, schema: Schema) -> None:
+    if isinstance(rule, Rule):
+        for part in _parts(schema, "string"):
+            part |= {"minLength": rule.length_min, "maxLength": rule.length_max}
+            part["description"] = _told(rule)
+    elif isinstance(rule, Bounds):
+        for part in _parts(schema, "integer"):
+            part |= {"minimum": rule.least, "maximum": rule.most}
 
 
 def _told(rule: Rule) -> str:

@@ -64,7 +64,7 @@ def _reader_of_one(kind: Any) -> Reader:  # Any: a type of the model
     return read
 
 
-def _as_it_is(field: str, text: str) -> str:
+def _as_it_is(_: str, text: str) -> str:
     return text
 
 
