@@ -111,7 +111,8 @@ class OperationState(StrEnum):
     NOT_DONE = "not-done"
 
 
-NOTHING = msgspec.Raw(b"null")
+def _nothing() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
 
 
 class Operation(Result, frozen=True, kw_only=True):
@@ -119,7 +120,8 @@ class Operation(Result, frozen=True, kw_only=True):
 
     key: str
     state: OperationState
-    answer: msgspec.Raw = NOTHING  # no union with None: msgspec would decode nothing else into it
+    # No union with None, of which msgspec would decode nothing but null.
+    answer: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class ResolveOperation(Command[Operation], frozen=True, kw_only=True):
