@@ -116,12 +116,17 @@ class OperationState(StrEnum):
     NOT_DONE = "not-done"
 
 
+def _nothing() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
+
+
 class Operation(Result, frozen=True, kw_only=True):
     """A keyed command's fate, which never changes afterwards; `answer` is its JSON when done."""
 
     key: str
     state: OperationState
-    answer: msgspec.Raw | None = None
+    # No union with None, of which msgspec would decode nothing but null.
+    answer: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class ResolveOperation(Command[Operation], frozen=True, kw_only=True):

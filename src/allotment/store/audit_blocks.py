@@ -91,11 +91,9 @@ def picked(r: Read, ids: Sequence[tuple[int, int]], conditions: Conditions) -> l
     return rows
 
 
-def matching(
-    actor: str | None, outcome: str | None, visible: ColumnElement[bool] | None
-) -> Conditions:
-    """The conditions of a listing; `visible` says which places the asker may see (None: all)."""
-    conditions = [] if visible is None else [visible]
+def matching(r: Read, actor: str | None, outcome: str | None) -> Conditions:
+    """The conditions of a listing of what happened in places that are seen."""
+    conditions = [*r.sight.places(E.c.place_id)]
     if actor is not None:
         conditions.append(E.c.actor == actor)
     if outcome is not None:
