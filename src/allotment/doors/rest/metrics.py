@@ -23,7 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from allotment.doors.rest.answers import Answer
 from allotment.doors.rest.forms import Request
-from allotment.errors import AllotmentError, PoolExhausted
+from allotment.errors import AllotmentError, Forbidden, PoolExhausted
 from allotment.model import commands as c
 from allotment.model.access import Actor
 from allotment.model.queries import GetStatus, GetUtilisation
@@ -90,6 +90,8 @@ class Metrics:
     async def answer(self, desk: Desk, actor: Actor) -> Answer:
         """All figures, for an actor who may see the whole installation."""
         status = await desk.answered(actor, GetStatus())
+        if not status.complete:
+            raise Forbidden(actor.name, "see the figures: they are of the whole installation")
         now = CollectorRegistry()
         held = Gauge("allotment_book_things", "What the book holds.", ("kind",), registry=now)
         for kind in ("projects", "scopes", "pools", "subnets", "allocations"):
