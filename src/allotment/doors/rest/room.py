@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeVar
 
 from allotment.errors import Overloaded
@@ -38,6 +38,8 @@ class Room:
         self._long_places = long_max
         self._line: SimpleQueue[_Errand | None] = SimpleQueue()
         self._threads: list[Thread] = []
+        self._lock = Lock()
+        self._undone = 0
         self.inside = 0
         self.long_inside = 0
 
@@ -54,6 +56,8 @@ class Room:
         try:
             loop = asyncio.get_running_loop()
             waiting: asyncio.Future[T] = loop.create_future()
+            with self._lock:
+                self._undone += 1
             self._line.put(_Errand(work, loop, waiting))
             if len(self._threads) < min(self.inside, self._size):
                 self._threads.append(Thread(target=self._serve, daemon=True, name="desk"))
@@ -63,12 +67,16 @@ class Room:
             self.inside -= 1
             self.long_inside -= long
 
-    def close(self) -> None:
-        """Let the threads end when they have done what they were given."""
+    def close(self) -> bool:
+        """Let the threads end; whether they have done all that they were given."""
         for _ in self._threads:
             self._line.put(None)
-        for thread in self._threads if self.inside == 0 else ():
+        with self._lock:
+            if self._undone:  # somebody gave up waiting; the work goes on, for nobody
+                return False
+        for thread in self._threads:
             thread.join()
+        return True
 
     def _serve(self) -> None:
         while (errand := self._line.get()) is not None:
@@ -77,6 +85,8 @@ class Room:
                 found = errand.work()
             except BaseException as raised:  # noqa: BLE001 - whoever waits hears of it
                 error = raised
+            with self._lock:
+                self._undone -= 1
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 errand.loop.call_soon_threadsafe(_tell, errand.waiting, found, error)
 
