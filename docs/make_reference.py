@@ -17,8 +17,8 @@ from allotment import errors
 from allotment.doors.cli.app import root as cli
 from allotment.doors.rest import openapi, problems
 from allotment.model import commands, queries
+from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
-from allotment.operations.answers import answer_type
 
 HERE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"

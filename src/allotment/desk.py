@@ -10,11 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
-from uuid import UUID
 
-from allotment.engine import token_text
 from allotment.engine.access import Permit
-from allotment.engine.token_text import TokenText
 from allotment.errors import (
     AllotmentError,
     Bug,
@@ -27,31 +24,35 @@ from allotment.errors import (
     Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import PREFIX, Actor, ActorKind
+from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Batch, Command
+from allotment.model.events import ListAudit, ListEvents, SealAudit
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
-from allotment.operations.gate import Gate, check_presented, sight_of
+from allotment.operations.gate import Gate, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
 from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_served
-from allotment.store import grants, journal, settings
+from allotment.reception import Reception
+from allotment.store import journal, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
 R = TypeVar("R")
 
-USE_NOTED_SECONDS = 60.0
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
-STRANGERS_NOTED_SECONDS = 0.1
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
     | {"store-corrupt", "store-full", "store-unavailable"}
 )
 """Failures that leave no record: the database is not there to take it, or it may have been done."""
+SEAL_SECONDS = 2.0
+
+
+SEALER = local_owner("system:sealer")
 
 
 class Job(NamedTuple):
@@ -77,6 +78,16 @@ class Desk(Protocol):
         ...
 
 
+class PromptDesk(Desk, Protocol):
+    """A desk that event loops may ask: it answers hot commands without keeping a thread waiting."""
+
+    def do_soon(
+        self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
+    ) -> bool:
+        """As `LocalDesk.do_soon`."""
+        ...
+
+
 class LocalDesk:
     """The desk of a book in a database that this process reaches itself; thread-safe."""
 
@@ -84,13 +95,20 @@ class LocalDesk:
         self.store = store
         self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
-        self._used: dict[UUID, int] = {}
-        self._used_noted_at = time.monotonic()
-        self._stranger_noted_at = -STRANGERS_NOTED_SECONDS
+        self._reception = Reception(store, self._gate)
+        self._wrote = False
 
     def close(self) -> None:
-        """Close every connection."""
+        """Seal what this desk has written, and close every connection."""
+        if self._wrote:
+            self.seal()
         self.store.close()
+
+    def seal(self) -> None:
+        """Seal what was committed; what the database refuses now, the next one to come seals."""
+        job = Job(Asked(SEALER, SealAudit()), time.monotonic() + SEAL_SECONDS)
+        with suppress(AllotmentError):
+            self._alone(job)
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -107,39 +125,15 @@ class LocalDesk:
             Unauthenticated: it is no token, or not one that is valid now, from there.
             StoreError: the database failed.
         """
-        presented = None
-        try:
-            presented = token_text.parse(bearer)
-            return self._authenticate(presented, source)
-        except Unauthenticated as error:
-            self._note_stranger(presented, source, error)
-            raise
+        return self._reception.authenticate(bearer, source)
 
-    def _authenticate(self, presented: TokenText, source: Address | None) -> Actor:
-        known = self._gate.token(presented.key_id)
-        if known is None:
-            with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
-                known = self._gate.read_token(r, presented.key_id)
-        found = token_text.digest(known.pepper, presented.secret)
-        stored = known.row.digest if known.row is not None else bytes(len(found))
-        if not token_text.same(found, bytes(stored)) or known.row is None:
-            raise Unauthenticated("the token is not known")
-        now = self.store.clock()
-        check_presented(known.row, now, source)
-        self._note_use(known.row.id, now)
-        name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
-        return Actor(name=name, source=str(source) if source is not None else None)
+    def recognise(self, bearer: str, source: Address | None = None) -> Actor | None:
+        """As `authenticate`, of a token that was looked at just now, without the database.
 
-    def _note_stranger(
-        self, presented: TokenText | None, source: Address | None, error: Unauthenticated
-    ) -> None:
-        """The event of a token that was refused; of a flood of them, some."""
-        if time.monotonic() - self._stranger_noted_at < STRANGERS_NOTED_SECONDS:
-            return
-        self._stranger_noted_at = time.monotonic()
-        key_id = presented.key_id if presented is not None else None
-        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
-            perform.record_stranger(tx, key_id, str(source) if source is not None else None, error)
+        Returns:
+            None where that is not known: `authenticate` finds out, and says why not.
+        """
+        return self._reception.recognise(bearer, source)
 
     def forget_answers(self) -> int:
         """Delete stored answers that nobody may ask for again; how many.
@@ -154,16 +148,6 @@ class LocalDesk:
         with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
             return settings.cursor_key(r)
 
-    def _note_use(self, token_id: UUID, now: int) -> None:
-        """Remember that a token was used; now and then, enter it."""
-        self._used[token_id] = now
-        if time.monotonic() - self._used_noted_at < USE_NOTED_SECONDS:
-            return
-        self._used_noted_at = time.monotonic()
-        used, self._used = self._used, {}
-        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
-            grants.note_use(tx, list(used.items()))
-
     def do(self, command: Command[R], actor: Actor, /) -> R:
         """Carry a command out in one transaction.
 
@@ -177,6 +161,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
         hot = registry.is_hot(type(command))
         result: R = self._group.submit(job) if hot else self._alone(job)
@@ -198,6 +183,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
         return True
 
@@ -211,6 +197,8 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
+        if isinstance(query, ListEvents | ListAudit):
+            self.seal()
         deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:

@@ -29,6 +29,8 @@ LOOK_AGAIN = frozenset(
         "prefix_allocation_pool",
         "prefix_scope",
         "foreign_key",
+        "audit_block_pkey",
+        "audit_block_sequence_once",
     }
 )
 _NAMES = {

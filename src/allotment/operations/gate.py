@@ -122,6 +122,8 @@ class Gate:
         rights = known.rights.get((actor.name, actor.groups))
         if rights is None or rights.valid_until <= now or rights.home is not None:
             return None
+        if rights.whole >= LEVELS[Role.ALLOCATOR]:
+            return authorize(rights.of(actor), request, epoch=known.epoch)
         place = known.places.get(subnet_id)
         if place is None or not rights.has(Role.ALLOCATOR, place):
             return None

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from allotment.engine.access import Permit
 from allotment.errors import AllotmentError, IdempotencyMismatch, OperationFenced
 from allotment.model import wire
 from allotment.model.access import Actor
+from allotment.model.answers import decode_answer
 from allotment.model.commands import Batch, Command, ReleaseAddress
 from allotment.model.queries import Query
 from allotment.operations import registry
-from allotment.operations.answers import answer_type, place_of
+from allotment.operations.answers import place_of
 from allotment.operations.gate import Gate
 from allotment.operations.registry import AGAIN, Outcome
 from allotment.store import journal, quotas
@@ -162,13 +161,7 @@ def _answered_before(command: Command[Any], before: StoredAnswer) -> Outcome:
         return OperationFenced(before.key)
     if wire.request_hash(command) != before.request_hash:
         return IdempotencyMismatch(before.key)
-    if isinstance(command, Batch):
-        parts = msgspec.json.decode(before.answer, type=list[msgspec.Raw])
-        return tuple(
-            wire.decode(answer_type(type(part)), bytes(raw))
-            for part, raw in zip(command.commands, parts, strict=True)
-        )
-    return wire.decode(answer_type(type(command)), before.answer)
+    return decode_answer(command, before.answer)
 
 
 def _record(tx: Write, effects: Sequence[tuple[AnyPermit, Any]]) -> None:

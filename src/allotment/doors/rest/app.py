@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from allotment.desk import Desk
+from allotment.desk import PromptDesk
 from allotment.doors.rest.answers import Answer
 from allotment.doors.rest.counter import Counter, Operation
 from allotment.doors.rest.doorkeeper import Doorkeeper
@@ -72,7 +72,7 @@ def _paths() -> Paths[Target]:
 class Door:
     """The application of one process."""
 
-    def __init__(self, desk: Desk, doorkeeper: Doorkeeper, settings: Settings) -> None:
+    def __init__(self, desk: PromptDesk, doorkeeper: Doorkeeper, settings: Settings) -> None:
         self._settings = settings
         self._paths = _paths()
         self.counter = Counter(desk, doorkeeper, settings)
@@ -181,6 +181,6 @@ async def _send(answer: Answer, visit: Visit, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def create_app(desk: Desk, doorkeeper: Doorkeeper, settings: Settings | None = None) -> Door:
+def create_app(desk: PromptDesk, doorkeeper: Doorkeeper, settings: Settings | None = None) -> Door:
     """The REST door of a desk, as an ASGI application."""
     return Door(desk, doorkeeper, settings or Settings())

@@ -1,4 +1,4 @@
-"""Where requests are served: one trip into the room of threads for each.
+"""Where requests are served: hot commands without a thread each, others in the room of threads.
 
 Invariant: `desk.do` and `desk.ask` are called here and nowhere else in this door, after the
 doorkeeper named the actor and the pace allowed it.
@@ -6,27 +6,31 @@ doorkeeper named the actor and the pace allowed it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar, cast
+import asyncio
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
-from allotment.desk import Desk
+from allotment.desk import PromptDesk
 from allotment.doors.rest.answers import Answer, Header, Sender
 from allotment.doors.rest.cursors import Cursors
 from allotment.doors.rest.doorkeeper import Doorkeeper
 from allotment.doors.rest.forms import Form, Request
 from allotment.doors.rest.pace import Pace, cost_of
+from allotment.doors.rest.promises import Promises
 from allotment.doors.rest.room import Room
 from allotment.doors.rest.settings import Settings
 from allotment.doors.rest.visit import Visit
 from allotment.errors import AllotmentError, InvalidValue, Unauthenticated
 from allotment.model.access import Actor
-from allotment.model.commands import Command
+from allotment.model.commands import AllocateAddress, Command, ReleaseAddress
 from allotment.model.queries import Query
 from allotment.model.results import Page
 from allotment.model.routes import Route
 
 R = TypeVar("R")
+HOT: Final = (AllocateAddress, ReleaseAddress)
+"""What the desk serves many of together."""
 
 
 class Served(NamedTuple):
@@ -46,18 +50,26 @@ class Operation:
         self.form = Form(route)
         self.sender = Sender(route)
         self.long = route.request.takes_long
+        self.hot = route.request in HOT
 
     @property
     def place(self) -> str:
         """The route's name, for logs, figures and signatures."""
         return f"{self.route.method} {self.route.path}"
 
+    def failed(self, actor: str, request: Request | None, error: AllotmentError) -> Served:
+        """What came of a request that failed; a wrong value is told by its place in the request."""
+        if isinstance(error, InvalidValue) and request is not None:
+            self.form.locate(error, request)
+        return Served(actor, request, None, error)
+
 
 class Counter:
     """Serves the requests of those who are known."""
 
-    def __init__(self, desk: Desk, doorkeeper: Doorkeeper, settings: Settings) -> None:
+    def __init__(self, desk: PromptDesk, doorkeeper: Doorkeeper, settings: Settings) -> None:
         self._desk = desk
+        self._promises: Promises | None = None
         self._doorkeeper = doorkeeper
         self._pace = Pace(settings.rates)
         self._cursors = Cursors(settings.cursor_key)
@@ -75,8 +87,44 @@ class Counter:
         self, visit: Visit, operation: Operation, values: tuple[str, ...], raw: bytes
     ) -> Served:
         """Serve a request; its failures are part of what came of it."""
+        if operation.hot:
+            recognised = self._doorkeeper.recognise(visit.bearer, visit.source)
+            if recognised is not None:
+                return await self._serve_soon(visit, operation, (values, raw), recognised)
         work = lambda: self._serve(visit, operation, values, raw)  # noqa: E731 - a closure
         return await self.room.run(work, long=operation.long)
+
+    async def _serve_soon(
+        self,
+        visit: Visit,
+        operation: Operation,
+        said: tuple[tuple[str, ...], bytes],
+        recognised: Actor,
+    ) -> Served:
+        """A hot command of somebody known: read here, served with the others of its kind."""
+        request = None
+        actor = _from_here(recognised, visit)
+        try:
+            request = operation.form.read(visit, *said)
+            self._pace.pay(visit.bearer, actor, visit.source, cost_of(request))
+            assert isinstance(request, Command), "hot requests are commands"
+            found = await self._promised(request, actor)
+            return Served(actor.name, request, operation.sender.answer(found, visit.path))
+        except AllotmentError as error:
+            return operation.failed(actor.name, request, error)
+
+    async def _promised(self, command: Command[R], actor: Actor) -> R:
+        """The answer of a hot command, whoever commits it."""
+        if self._promises is None:
+            self._promises = Promises(asyncio.get_running_loop())
+        with self.room.place():
+            promise, keep = self._promises.make()
+            self._desk.do_soon(command, actor, keep)
+            answer = await promise
+        if isinstance(answer, BaseException):
+            raise answer
+        found: R = answer
+        return found
 
     async def answered(self, actor: Actor, query: Query[R]) -> R:
         """The desk's own answer to a query of the door's own pages."""
@@ -104,8 +152,7 @@ class Counter:
             self._pace.failed(bearer)
             raise
         self._pace.worked(bearer, visit.source)
-        source = None if visit.source is None else str(visit.source)
-        return replace(actor, source=source, request_id=visit.request_id)
+        return _from_here(actor, visit)
 
     def _serve(
         self, visit: Visit, operation: Operation, values: tuple[str, ...], raw: bytes
@@ -121,9 +168,7 @@ class Counter:
             found, more = self._sealed(operation, visit, (asked, found), actor)
             return Served(name, request, operation.sender.answer(found, visit.path, more))
         except AllotmentError as error:
-            if isinstance(error, InvalidValue) and request is not None:
-                operation.form.locate(error, request)
-            return Served(name, request, None, error)
+            return operation.failed(name, request, error)
 
     def _carried_out(self, request: Request, actor: Actor) -> object:
         if isinstance(request, Command):
@@ -151,3 +196,9 @@ class Counter:
         kept = [part for part in visit.query.split("&") if not part.startswith("cursor=")]
         link = f'<{visit.path}?{"&".join([*filter(None, kept), f"cursor={cursor}"])}>; rel="next"'
         return replace(found, next=cursor), ((b"link", link.encode("latin-1")),)
+
+
+def _from_here(actor: Actor, visit: Visit) -> Actor:
+    """An actor with where, and in which request, it asks."""
+    source = None if visit.source is None else str(visit.source)
+    return replace(actor, source=source, request_id=visit.request_id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeVar
@@ -49,11 +49,7 @@ class Room:
         Raises:
             Overloaded: the line is full.
         """
-        if self.inside >= self._places or (long and self.long_inside >= self._long_places):
-            raise Overloaded("too many requests are waiting", phase="begin")
-        self.inside += 1
-        self.long_inside += long
-        try:
+        with self.place(long=long):
             loop = asyncio.get_running_loop()
             waiting: asyncio.Future[T] = loop.create_future()
             with self._lock:
@@ -63,6 +59,20 @@ class Room:
                 self._threads.append(Thread(target=self._serve, daemon=True, name="desk"))
                 self._threads[-1].start()
             return await waiting
+
+    @contextlib.contextmanager
+    def place(self, *, long: bool = False) -> Iterator[None]:
+        """A place in the line, with or without a thread.
+
+        Raises:
+            Overloaded: the line is full.
+        """
+        if self.inside >= self._places or (long and self.long_inside >= self._long_places):
+            raise Overloaded("too many requests are waiting", phase="begin")
+        self.inside += 1
+        self.long_inside += long
+        try:
+            yield
         finally:
             self.inside -= 1
             self.long_inside -= long

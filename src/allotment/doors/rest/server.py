@@ -24,7 +24,7 @@ from uvicorn.supervisors import Multiprocess
 
 from allotment.bootstrap import first_token, open_book
 from allotment.config import parse_url
-from allotment.desk import Desk
+from allotment.desk import PromptDesk
 from allotment.doors.rest import logs
 from allotment.doors.rest.app import Door, create_app
 from allotment.doors.rest.chores import FORGET_SECONDS, Chore
@@ -46,7 +46,7 @@ _log = structlog.get_logger("allotment.serve")
 class Staff(NamedTuple):
     """Who serves: a desk, who knows the tokens, and what is done beside the serving."""
 
-    desk: Desk
+    desk: PromptDesk
     doorkeeper: Doorkeeper
     chores: tuple[Chore, ...] = ()
     cursor_key: bytes | None = None
