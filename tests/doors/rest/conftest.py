@@ -43,6 +43,10 @@ class KeyRing:
         known = self.actors.get(bearer)
         return known if known is not None else self.desk.authenticate(bearer, source)
 
+    def recognise(self, bearer: str, source: Address | None) -> Actor | None:
+        known = self.actors.get(bearer)
+        return known if known is not None else self.desk.recognise(bearer, source)
+
 
 QUIET = Settings(log_requests=False, rates=Rates(failures=None))
 

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, NamedTuple, TypeVar
 
 from allotment.errors import Overloaded
@@ -38,8 +38,7 @@ class Room:
         self._long_places = long_max
         self._line: SimpleQueue[_Errand | None] = SimpleQueue()
         self._threads: list[Thread] = []
-        self._lock = Lock()
-        self._undone = 0
+        self._given_up = False
         self.inside = 0
         self.long_inside = 0
 
@@ -52,8 +51,6 @@ class Room:
         with self.place(long=long):
             loop = asyncio.get_running_loop()
             waiting: asyncio.Future[T] = loop.create_future()
-            with self._lock:
-                self._undone += 1
             self._line.put(_Errand(work, loop, waiting))
             if len(self._threads) < min(self.inside, self._size):
                 self._threads.append(Thread(target=self._serve, daemon=True, name="desk"))
@@ -73,6 +70,9 @@ class Room:
         self.long_inside += long
         try:
             yield
+        except asyncio.CancelledError:
+            self._given_up = True
+            raise
         finally:
             self.inside -= 1
             self.long_inside -= long
@@ -81,9 +81,8 @@ class Room:
         """Let the threads end; whether they have done all that they were given."""
         for _ in self._threads:
             self._line.put(None)
-        with self._lock:
-            if self._undone:  # somebody gave up waiting; the work goes on, for nobody
-                return False
+        if self._given_up:  # the time to stop was over: the work goes on, for nobody
+            return False
         for thread in self._threads:
             thread.join()
         return True
@@ -95,8 +94,6 @@ class Room:
                 found = errand.work()
             except BaseException as raised:  # noqa: BLE001 - whoever waits hears of it
                 error = raised
-            with self._lock:
-                self._undone -= 1
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 errand.loop.call_soon_threadsafe(_tell, errand.waiting, found, error)
 

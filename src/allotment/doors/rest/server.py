@@ -35,6 +35,7 @@ from allotment.doors.rest.settings import Listening
 from allotment.errors import AllotmentError, InvalidValue
 from allotment.model.address import parse_address
 from allotment.model.secret import Secret
+from allotment.sealing import Sealer
 
 STARTUP_FAILED: Final = 3  # what uvicorn's supervisor takes for a worker that never will start
 _BACKLOG: Final = 2048
@@ -48,7 +49,7 @@ class Staff(NamedTuple):
 
     desk: PromptDesk
     doorkeeper: Doorkeeper
-    chores: tuple[Chore, ...] = ()
+    chores: tuple[Chore | Sealer, ...] = ()
     cursor_key: bytes | None = None
     first_token: Callable[[], Secret | None] = lambda: None
 
@@ -72,7 +73,7 @@ def hire(listening: Listening) -> Staff:
     return Staff(
         desk,
         ChainedDoorkeeper(desk, users),
-        (forgetting,),
+        (forgetting, Sealer(desk)),
         desk.cursor_key(),
         lambda: first_token(desk),
     )
@@ -234,12 +235,12 @@ def _serve(
         signal.signal(number, server.handle_exit)
     ready()
     server.run([listener])
+    if not door.counter.room.close():
+        _log.warning("stopped before all was done")
+        return  # what is still at work ends with the process
     for chore in staff.chores:
         chore.stop()
-    if door.counter.room.close():
-        staff.desk.close()
-    else:
-        _log.warning("stopped before all was done")
+    staff.desk.close()
 
 
 def _supervise(worker: Worker, listener: socket.socket, ready: Callable[[], object]) -> None:
