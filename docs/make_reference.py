@@ -16,7 +16,7 @@ import msgspec
 from allotment import errors
 from allotment.doors.cli.app import root as cli
 from allotment.doors.rest import openapi, problems
-from allotment.model import commands, queries
+from allotment.model import commands, events, grants, queries
 from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
 
@@ -29,7 +29,8 @@ def shown(hint: Any) -> str:
     text = str(getattr(hint, "__name__", hint) if isinstance(hint, type) else hint)
     for module in ("allotment.model.", "msgspec._core.", "typing.", "uuid."):
         text = text.replace(module, "")
-    for home in ("address_range.", "address.", "prefix.", "mac.", "results.", "commands."):
+    homes = ("address_range.", "address.", "prefix.", "mac.", "results.", "commands.")
+    for home in (*homes, "access.", "grants.", "events.", "secret."):
         text = text.replace(home, "")
     return text.replace("NoneType", "None").replace("UnsetType", "unset")
 
@@ -48,6 +49,8 @@ def operations(root: type[msgspec.Struct], module: Any) -> Iterator[str]:
     """One section for each command or query, in the order of the code."""
     for kind in vars(module).values():
         if not (isinstance(kind, type) and issubclass(kind, root) and kind is not root):
+            continue
+        if kind.__module__ != module.__name__:  # imported there
             continue
         answer = shown(answer_type(kind))
         yield f"## {kind.__name__} → {answer}\n"
@@ -136,8 +139,12 @@ def context_of(command: click.Command, parent: click.Context | None, name: str) 
 
 def pages() -> dict[str, str]:
     """The reference: file names and their texts."""
-    python = ["# Operations\n", MADE, "# Commands\n", *operations(commands.Command, commands)]
-    python += ["# Queries\n", *operations(queries.Query, queries)]
+    python = ["# Operations\n", MADE, "# Commands\n"]
+    for module in (commands, grants, events):
+        python += operations(commands.Command, module)
+    python.append("# Queries\n")
+    for module in (queries, grants, events):
+        python += operations(queries.Query, module)
     table = ["# Errors\n", MADE, *error_rows()]
     shell = ["# Command line\n", MADE, *words(cli, context_of(cli, None, "allotment"))]
     http = ["# REST\n", MADE, REST, "## Routes\n", *routes(), "\n## Problems\n", *statuses()]
