@@ -41,13 +41,13 @@ class Run(NamedTuple):
 @answers(ListEvents)
 def list_events(r: Read, query: ListEvents) -> Page[Event]:
     """Changes only."""
-    return _page(r, query, matching(query.actor, DONE, visible=None))
+    return _page(r, query, matching(query.actor, DONE))
 
 
 @answers(ListAudit)
 def list_audit(r: Read, query: ListAudit) -> Page[Event]:
     """Changes, refusals and failures."""
-    return _page(r, query, matching(query.actor, query.outcome, visible=None))
+    return _page(r, query, matching(query.actor, query.outcome))
 
 
 def _page(r: Read, query: ListEvents | ListAudit, wanted: Conditions) -> Page[Event]:

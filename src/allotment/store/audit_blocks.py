@@ -16,6 +16,7 @@ from allotment.store import access_schema, schema
 from allotment.store.session import Read, Write
 
 E, B = schema.event, access_schema.audit_block
+PLACE = E.c.place_id
 
 EventRow = Row[Any]  # Any: a row of `event`
 AsStored = Callable[[Column[Any]], ColumnElement[Any]]  # Any: a column of any type
@@ -91,11 +92,9 @@ def picked(r: Read, ids: Sequence[tuple[int, int]], conditions: Conditions) -> l
     return rows
 
 
-def matching(
-    actor: str | None, outcome: str | None, visible: ColumnElement[bool] | None
-) -> Conditions:
-    """The conditions of a listing; `visible` says which places the asker may see (None: all)."""
-    conditions = [] if visible is None else [visible]
+def matching(actor: str | None, outcome: str | None, visible: Conditions = ()) -> Conditions:
+    """The conditions of a listing; `visible`: that whoever asks sees the place (none: anyone)."""
+    conditions = list(visible)
     if actor is not None:
         conditions.append(E.c.actor == actor)
     if outcome is not None:
