@@ -158,6 +158,7 @@ def test_init_is_for_databases_and_says_so_of_a_server(line: Any) -> None:
         fault = line.fault("init", code=2)
         assert "a server makes its own" in fault["message"]
         assert line.url in fault["message"]
+        assert "serves the book in a database" in line.fault("serve", code=2)["message"]
     else:
         line("init")
 

@@ -89,6 +89,7 @@ def serve(invocation: Invocation, /, **options: Any) -> None:  # Any: as click h
       allotment serve --database postgresql://ipam@db/ipam --workers 4 --host 0.0.0.0 \\
         --tls-cert server.pem --tls-key server.key
     """
+    invocation.refuse_server("'serve' serves the book in a database")
     from allotment.doors.rest.server import run
 
     run(_listening(invocation, options), click.echo)
