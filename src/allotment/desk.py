@@ -256,9 +256,9 @@ class LocalDesk:
                 outcomes = perform.perform_many(tx, self._gate, [job.asked for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
-            keyed = [job.asked.request.idempotency_key is not None for job in jobs]
-            found = iter(self._one_by_one([job for job, one in zip(jobs, keyed, strict=True) if one]))
-            return [next(found) if one else error for one in keyed]
+            keyed = [job for job in jobs if _is_keyed(job)]
+            found = iter(self._one_by_one(keyed))
+            return [next(found) if _is_keyed(job) else error for job in jobs]
         except (StoreError, NeedsPatience, QuotaExceeded, AssertionError):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
             return self._one_by_one(jobs)
@@ -287,6 +287,10 @@ class LocalDesk:
             bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
             bug.__cause__ = error
             return bug
+
+
+def _is_keyed(job: Job) -> bool:
+    return job.asked.request.idempotency_key is not None
 
 
 def _latest(jobs: Sequence[Job]) -> float:
