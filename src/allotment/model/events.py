@@ -136,6 +136,7 @@ class ResolveOperation(Command[Operation], frozen=True, kw_only=True):
     the command again under a new key is safe.
     """
 
+    takes_key = False
     journaled = False
     needs = Role.VIEWER
     key: IdempotencyKey
