@@ -131,7 +131,7 @@ def first_token(desk: LocalDesk) -> Secret | None:
         Its text, to be shown once; None: there are tokens, or another process made the first.
     """
     from allotment.model.commands import Batch
-    from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken
+    from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken, TargetKind
 
     owner = _owner("local:bootstrap")
     if desk.ask(ListTokens(limit=1), owner).items:
@@ -141,7 +141,9 @@ def first_token(desk: LocalDesk) -> Secret | None:
         lifetime_seconds=FIRST_TOKEN_SECONDS,
         description="made at the first start: make others with it, then revoke it",
     )
-    grant = CreateGrant(actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN)
+    grant = CreateGrant(
+        actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN, target=TargetKind.INSTALLATION
+    )
     try:
         made, _ = desk.do(Batch(commands=(make, grant)), owner)
     except AlreadyExists:

@@ -23,7 +23,7 @@ from allotment.model.commands import (
     CreateSubnet,
     CreateSubnetPool,
 )
-from allotment.model.grants import CreateGrant, CreateToken
+from allotment.model.grants import CreateGrant, CreateToken, TargetKind
 from live_server import LiveServer, make_book
 
 CHECKS = (
@@ -62,7 +62,9 @@ def token_of(service: LiveServer, role: Role | None, name: str) -> str:
     me: Actor = local_owner("local:test")
     made = service.desk.do(CreateToken(name=name), me)
     if role is not None:
-        service.desk.do(CreateGrant(actor=f"token:{name}", role=role), me)
+        service.desk.do(
+            CreateGrant(actor=f"token:{name}", role=role, target=TargetKind.INSTALLATION), me
+        )
     return made.secret.reveal()
 
 
