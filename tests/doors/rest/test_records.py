@@ -27,6 +27,20 @@ def figures(house: House) -> dict[str, float]:
     }
 
 
+def test_figures_are_for_those_who_may_see_everything(planned: House) -> None:
+    token = planned.made("/v1/tokens", {"name": "scraper"})["secret"]
+    actor = {"actor": "token:scraper", "role": "viewer"}
+    on_office = {"target": "subnet", "reference": "office"}
+    assert planned.get("/metrics", token=token).status_code == 403
+    planned.made("/v1/grants", actor | on_office)
+    assert planned.get("/v1/subnets/office", token=token).is_success
+    assert planned.get("/metrics", token=token).status_code == 403
+    planned.made("/v1/grants", actor)
+    assert planned.get("/metrics", token=token).status_code == 200
+    planned.made("/v1/grants", actor | on_office | {"deny": True})
+    assert planned.get("/metrics", token=token).status_code == 403
+
+
 def test_requests_are_counted_by_route_and_not_by_path(planned: House) -> None:
     for name in ("office", "none", "other"):
         planned.get(f"/v1/subnets/{name}")
