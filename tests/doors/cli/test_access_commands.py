@@ -14,6 +14,8 @@ from allotment.doors.cli.values import DURATION
 
 TOKEN = re.compile(r"allot_[A-Za-z0-9_]{20,}")
 
+EVERYWHERE = ("--on-installation",)
+
 
 def test_a_token_shows_its_secret_once_in_every_form(line: Any) -> None:
     told = line("token", "create", "deploy", "--expires", "30d", "--description", "rollouts")
@@ -53,7 +55,7 @@ def test_a_token_is_revoked_for_good_after_a_yes(line: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "target", "name"),
     [
-        (("--on-installation",), "installation", ""),
+        (EVERYWHERE, "installation", ""),
         (("--on-project", "payments"), "project", "payments"),
         (("--on-scope", "corp"), "scope", "corp"),
         (("--on-pool", "corp-v4"), "pool", "corp-v4"),
@@ -82,10 +84,14 @@ def test_a_grant_is_on_what_is_named(
 
 def test_a_grant_may_deny_and_may_end(planned: Any) -> None:
     planned("token", "create", "deploy")
-    denied = planned.json("grant", "create", "token:deploy", "viewer", "--deny", "--on-installation")
+    denied = planned.json(
+        "grant", "create", "token:deploy", "viewer", "--deny", "--on-installation"
+    )
     assert denied["deny"] is True
     before = time.time_ns() // 1_000_000
-    ending = planned.json("grant", "create", "token:deploy", "viewer", "--expires", "12h", "--on-installation")
+    ending = planned.json(
+        "grant", "create", "token:deploy", "viewer", "--expires", "12h", "--on-installation"
+    )
     assert 0 <= ending["expires_at"] - before - 12 * 3_600_000 < 60_000
     told = planned("grant", "create", "token:deploy", "operator", "--on-scope", "lab")
     assert told.startswith("operator granted to token:deploy on address scope lab\n")

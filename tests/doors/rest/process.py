@@ -27,7 +27,7 @@ class Process:
     def __init__(self, *options: str) -> None:
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the server
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "allotment", "serve", "--port", "0", "--first-token", *options],
+            [sys.executable, "-m", "allotment", "serve", "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,

@@ -61,7 +61,10 @@ def test_what_happens_is_told_and_a_stream_goes_on_where_it_was_left(server: Pro
 def test_a_stream_ends_when_its_token_does(server: Process) -> None:
     with server.client() as client:
         secret = client.post("/v1/tokens", json={"name": "watcher"}).json()["secret"]
-        client.post("/v1/grants", json={"actor": "token:watcher", "role": "viewer"})
+        client.post(
+            "/v1/grants",
+            json={"actor": "token:watcher", "role": "viewer", "target": "installation"},
+        )
         with (
             server.client(authorization=f"Bearer {secret}") as watcher,
             watcher.stream("GET", "/v1/events", headers=STREAM) as stream,

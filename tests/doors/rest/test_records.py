@@ -29,7 +29,7 @@ def figures(house: House) -> dict[str, float]:
 
 def test_figures_are_for_those_who_may_see_everything(planned: House) -> None:
     token = planned.made("/v1/tokens", {"name": "scraper"})["secret"]
-    actor = {"actor": "token:scraper", "role": "viewer"}
+    actor = {"actor": "token:scraper", "role": "viewer", "target": "installation"}
     on_office = {"target": "subnet", "reference": "office"}
     assert planned.get("/metrics", token=token).status_code == 403
     planned.made("/v1/grants", actor | on_office)

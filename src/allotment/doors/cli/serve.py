@@ -42,8 +42,8 @@ _RATE = re.compile(r"(token|actor|source|failures)=(?:(off)|(\d+(?:\.\d+)?)(?::(
 )
 @click.option("--create", is_flag=True, help="Make the book, or upgrade an older one, first.")
 @click.option(
-    "--first-token", is_flag=True,
-    help="In a book without tokens: make an administrator's, and print it, once.",
+    "--first-token/--no-first-token", default=True, show_default=True,
+    help="In a book without tokens: make an administrator's, for a day, and print it, once.",
 )  # fmt: skip
 @click.option(
     "--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True,
@@ -85,7 +85,7 @@ def serve(invocation: Invocation, /, **options: Any) -> None:  # Any: as click h
 
     \b
     Examples:
-      allotment serve --first-token
+      allotment serve
       allotment serve --database postgresql://ipam@db/ipam --workers 4 --host 0.0.0.0 \\
         --tls-cert server.pem --tls-key server.key
     """
