@@ -134,7 +134,7 @@ class Door:
         self, page: Page, values: tuple[str, ...], visit: Visit, outcome: Outcome
     ) -> Answer:
         actor: Actor = await self.counter.known(visit)
-        outcome.actor = actor.name
+        outcome.who = actor.name
         if page.render is None:
             return await self.records.figures(actor)
         return page.render(*values)
