@@ -43,11 +43,12 @@ class Choice(NamedTuple):
 
     usual: Operation
     special: Operation | None
+    sign: bytes = b""
 
     def of(self, raw: bytes) -> Operation:
         """The operation that a body asks for."""
         special = self.special
-        if special is None or f'"{special.route.when}"'.encode() not in raw:
+        if special is None or self.sign not in raw:
             return self.usual
         return special if special.form.is_meant(raw) else self.usual
 
@@ -62,8 +63,9 @@ def _paths() -> Paths[Target]:
     special = {(r.method, r.path): Operation(r) for r in ROUTES if r.when is not None}
     for route in ROUTES:
         if route.when is None:
-            choice = Choice(Operation(route), special.get((route.method, route.path)))
-            paths.add(route.method, route.path, choice)
+            twin = special.get((route.method, route.path))
+            sign = f'"{twin.route.when}"'.encode() if twin is not None else b""
+            paths.add(route.method, route.path, Choice(Operation(route), twin, sign))
     for page in PAGES:
         paths.add("GET", page.path, page)
     return paths
@@ -132,7 +134,7 @@ class Door:
         self, page: Page, values: tuple[str, ...], visit: Visit, outcome: Outcome
     ) -> Answer:
         actor: Actor = await self.counter.known(visit)
-        outcome.actor = actor.name
+        outcome.who = actor.name
         if page.render is None:
             return await self.records.figures(actor)
         return page.render(*values)
@@ -144,30 +146,43 @@ class Door:
         announced = visit.header("content-length")
         if announced is not None and announced.isdecimal() and int(announced[:20]) > limit:
             raise TooLarge("the body", limit)
+        message = await _heard(receive)
+        if not message.get("more_body"):  # as nearly all: nothing to wait for
+            first: bytes = message.get("body", b"")
+            if len(first) > limit:
+                raise TooLarge("the body", limit)
+            return first
         seconds = self._settings.body_seconds_max
         try:
             async with asyncio.timeout(seconds):
-                return await self._read(visit, receive, limit)
+                return await self._rest(visit, receive, message, limit)
         except TimeoutError as error:
             raise TooSlow(seconds) from error
 
-    async def _read(self, visit: Visit, receive: Receive, limit: int) -> bytes:
+    async def _rest(
+        self, visit: Visit, receive: Receive, message: MutableMapping[str, Any], limit: int
+    ) -> bytes:
+        """A body that comes in parts."""
         parts: list[bytes] = []
         size, known = 0, False
         while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise TooSlow(self._settings.body_seconds_max)  # nobody is there to hear it
-            part = message.get("body", b"")
-            size += len(part)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
             if size > limit:
                 raise TooLarge("the body", limit)
             if size > SMALL_BYTES and not known:
                 await self.counter.known(visit)
                 known = True
-            parts.append(part)
             if not message.get("more_body"):
                 return b"".join(parts)
+            message = await _heard(receive)
+
+
+async def _heard(receive: Receive) -> MutableMapping[str, Any]:  # Any: as ASGI has it
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise TooSlow(0)  # nobody is there to hear it
+    return message
 
 
 async def _send(answer: Answer, visit: Visit, send: Send) -> None:

@@ -16,7 +16,8 @@ from allotment.doors.rest.answers import LOCKED, NOTHING_LOADS
 from allotment.doors.rest.problems import MEDIA_TYPE
 
 HEAD_BYTES_MAX: Final = 64 << 10
-HEAD_SECONDS_MAX: Final = 15.0
+SILENT_SECONDS_MAX: Final = 15.0
+"""How long a head may take as a whole, and how long a body may pause."""
 
 
 class Connection(HttpToolsProtocol):
@@ -24,6 +25,7 @@ class Connection(HttpToolsProtocol):
 
     _head_bytes = 0
     _in_head = True
+    _unread = True
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own
@@ -40,13 +42,17 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """More of a request, or the next one."""
         super().data_received(data)
-        if self._in_head and self._patience is None and self.parser is not None:
+        if not self._unread or self.transport.is_closing():
+            return
+        if not self._in_head:
+            self._stop_waiting()
+        if self._patience is None:
             self._be_patient()
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._head_bytes = 0
-        self._in_head = True
+        self._in_head = self._unread = True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -64,6 +70,12 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        self._unread = False
+        self._stop_waiting()
+        super().on_message_complete()
 
     def shutdown(self) -> None:
         """The server stops: what was accepted is answered, streams end."""
@@ -98,7 +110,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError("the head is too long")  # the parser stops, and 400 is answered
 
     def _be_patient(self) -> None:
-        self._patience = self.loop.call_later(HEAD_SECONDS_MAX, self._give_up)
+        self._patience = self.loop.call_later(SILENT_SECONDS_MAX, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._patience is not None:
@@ -107,7 +119,7 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._patience = None
-        if self._in_head and not self.transport.is_closing():
+        if self._unread and not self.transport.is_closing():
             self.transport.close()
 
     def _tell_over(self) -> None:

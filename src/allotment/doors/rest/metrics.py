@@ -62,6 +62,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=own,
         )
+        self._kept: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._allocations = Counter(
             "allotment_allocations", "What was handed out.", ("kind",), registry=own
         )
@@ -74,8 +75,12 @@ class Metrics:
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        found = self._kept.get((route, status))
+        if found is None:
+            found = self._requests.labels(route, str(status)), self._seconds.labels(route)
+            self._kept[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def count_work(self, request: Request, error: AllotmentError | None) -> None:
         """A command or query was served."""

@@ -28,7 +28,7 @@ class Outcome:
     visit: Visit
     began: float
     place: str = "unmatched"
-    actor: str = ""
+    who: str = ""
     served: Served | None = None
     answer: Answer | None = None
 
@@ -53,7 +53,7 @@ class Records:
             _log.info(
                 "request",
                 request_id=visit.request_id,
-                actor=served.actor if served is not None else outcome.actor,
+                actor=served.actor if served is not None else outcome.who,
                 source=str(visit.source or ""),
                 route=outcome.place,
                 status=answer.status,

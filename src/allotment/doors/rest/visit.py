@@ -22,10 +22,17 @@ HEADERS_MAX: Final = 100
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _BEARER = re.compile(r"(?i:bearer) +([A-Za-z0-9._~+/=-]{1,8192})")
 _MAPPED: Final = "::ffff:"
+_HEADERS: Final = {
+    name.encode(): name
+    for name in (
+        "accept", "authorization", "content-encoding", "content-length", "content-type",
+        "idempotency-key", "if-match", "last-event-id", "x-forwarded-for", "x-request-id",
+    )
+}  # fmt: skip
 
 
 class Visit:
-    """What is asked, by whom as they say, and from where."""
+    """What is asked, by whom as they say, and from where; only headers that we read are kept."""
 
     __slots__ = ("headers", "method", "path", "query", "request_id", "scope", "source", "tripped")
 
@@ -39,7 +46,9 @@ class Visit:
         size = len(self.path) + len(self.query)
         for name, value in scope["headers"]:
             size += len(name) + len(value)
-            self.headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+            known = _HEADERS.get(name)
+            if known is not None:
+                self.headers.setdefault(known, []).append(value.decode("latin-1"))
         if size > HEADER_BYTES_MAX or len(scope["headers"]) > HEADERS_MAX:
             self.tripped = HeadersTooLarge(HEADER_BYTES_MAX)
         self.request_id = self._own_id()
