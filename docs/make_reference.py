@@ -5,6 +5,7 @@ Invariant: the reference says what the code says; a test makes it anew and compa
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,23 @@ import msgspec
 from allotment import errors
 from allotment.doors.cli.app import root as cli
 from allotment.doors.rest import openapi, problems
-from allotment.model import commands, queries
+from allotment.model import commands, events, grants, queries
 from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
 
 HERE = Path(__file__).parent / "reference"
+HOMES = (
+    "address_range.",
+    "address.",
+    "prefix.",
+    "mac.",
+    "results.",
+    "commands.",
+    "access.",
+    "grants.",
+    "events.",
+    "secret.",
+)
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"
 
 
@@ -29,7 +42,7 @@ def shown(hint: Any) -> str:
     text = str(getattr(hint, "__name__", hint) if isinstance(hint, type) else hint)
     for module in ("allotment.model.", "msgspec._core.", "typing.", "uuid."):
         text = text.replace(module, "")
-    for home in ("address_range.", "address.", "prefix.", "mac.", "results.", "commands."):
+    for home in HOMES:
         text = text.replace(home, "")
     return text.replace("NoneType", "None").replace("UnsetType", "unset")
 
@@ -44,16 +57,25 @@ def default(field: Any) -> str:
     return "empty" if value in ((), "") else str(value)
 
 
-def operations(root: type[msgspec.Struct], module: Any) -> Iterator[str]:
-    """One section for each command or query, in the order of the code."""
-    for kind in vars(module).values():
-        if not (isinstance(kind, type) and issubclass(kind, root) and kind is not root):
-            continue
+def kinds(root: type[msgspec.Struct], *modules: Any) -> Iterator[Any]:
+    """The commands or queries of some modules, in the order of the code."""
+    for module in modules:
+        for kind in vars(module).values():
+            known = isinstance(kind, type) and issubclass(kind, root) and kind is not root
+            if known and kind.__module__ == module.__name__:  # or it was imported there
+                yield kind
+
+
+def operations(root: type[msgspec.Struct], *modules: Any) -> Iterator[str]:
+    """One section for each command or query."""
+    for kind in kinds(root, *modules):
         answer = shown(answer_type(kind))
         yield f"## {kind.__name__} → {answer}\n"
-        yield f"{(kind.__doc__ or '').strip()}\n"
-        yield f"Needs the role `{kind.needs}`.\n"  # type: ignore[attr-defined]
+        yield f"{inspect.getdoc(kind)}\n"
+        yield f"Needs the role `{kind.needs}`.\n"
         fields = msgspec.structs.fields(kind)
+        if not getattr(kind, "takes_key", True):
+            fields = tuple(field for field in fields if field.name != "idempotency_key")
         if fields:
             hints = get_type_hints(kind)
             yield "| field | type | when not given |\n|---|---|---|"
@@ -136,8 +158,9 @@ def context_of(command: click.Command, parent: click.Context | None, name: str) 
 
 def pages() -> dict[str, str]:
     """The reference: file names and their texts."""
-    python = ["# Operations\n", MADE, "# Commands\n", *operations(commands.Command, commands)]
-    python += ["# Queries\n", *operations(queries.Query, queries)]
+    python = ["# Operations\n", MADE]
+    python += ["# Commands\n", *operations(commands.Command, commands, grants, events)]
+    python += ["# Queries\n", *operations(queries.Query, queries, grants, events)]
     table = ["# Errors\n", MADE, *error_rows()]
     shell = ["# Command line\n", MADE, *words(cli, context_of(cli, None, "allotment"))]
     http = ["# REST\n", MADE, REST, "## Routes\n", *routes(), "\n## Problems\n", *statuses()]

@@ -20,14 +20,15 @@ from allotment.doors.rest.app import create_app
 from allotment.doors.rest.settings import Settings
 
 PATIENCE_SECONDS = 20
+QUIET = Settings(log_requests=False, threads=8)
 
 
 class LiveServer:
     """The REST door of one book, on a port of its own."""
 
-    def __init__(self, book: str) -> None:
+    def __init__(self, book: str, settings: Settings = QUIET) -> None:
         self.desk: LocalDesk = open_book(book)
-        self._door = create_app(self.desk, self.desk, Settings(log_requests=False, threads=8))
+        self._door = create_app(self.desk, self.desk, settings)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(

@@ -51,19 +51,23 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
     Raises:
         SchemaMismatch: the database holds no book, or one of another version.
         StoreUnavailable, Misconfigured: the database cannot be reached, or refuses us.
+        InvalidValue: the URL is none, or the file of the audit's key holds none.
     """
-    from allotment.config import parse_url
+    from allotment.config import audit_key_file, parse_url
     from allotment.desk import LocalDesk
+    from allotment.signing import signing_key
     from allotment.store import upgrade
     from allotment.store.session import Store
 
+    key_file = audit_key_file()
+    sign = None if key_file is None else signing_key(key_file)
     dialect = _dialect(parse_url(database))
     try:
         upgrade.make_ready(dialect, create=create)
     except BaseException:
         dialect.engine.dispose()
         raise
-    return LocalDesk(Store(dialect, clock))
+    return LocalDesk(Store(dialect, clock, sign))
 
 
 def open_desk(choice: Choice, *, create: bool = False, hurried: bool = False) -> tuple[Desk, Actor]:
@@ -127,7 +131,7 @@ def first_token(desk: LocalDesk) -> Secret | None:
         Its text, to be shown once; None: there are tokens, or another process made the first.
     """
     from allotment.model.commands import Batch
-    from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken
+    from allotment.model.grants import CreateGrant, CreateToken, ListTokens, NewToken, TargetKind
 
     owner = _owner("local:bootstrap")
     if desk.ask(ListTokens(limit=1), owner).items:
@@ -137,7 +141,9 @@ def first_token(desk: LocalDesk) -> Secret | None:
         lifetime_seconds=FIRST_TOKEN_SECONDS,
         description="made at the first start: make others with it, then revoke it",
     )
-    grant = CreateGrant(actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN)
+    grant = CreateGrant(
+        actor=f"token:{FIRST_TOKEN}", role=Role.ADMIN, target=TargetKind.INSTALLATION
+    )
     try:
         made, _ = desk.do(Batch(commands=(make, grant)), owner)
     except AlreadyExists:

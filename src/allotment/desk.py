@@ -24,9 +24,10 @@ from allotment.errors import (
     Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import Actor
+from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Batch, Command
+from allotment.model.events import ListAudit, ListEvents, SealAudit
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
@@ -42,12 +43,18 @@ from allotment.store.session import NeedsPatience, Store
 R = TypeVar("R")
 
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
+RECORDED_SECONDS = 1.0
+"""How long a refusal may take to be entered: whoever is refused is not kept waiting for it."""
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
     | {"store-corrupt", "store-full", "store-unavailable"}
 )
 """Failures that leave no record: the database is not there to take it, or it may have been done."""
+SEAL_SECONDS = 2.0
+
+
+SEALER = local_owner("system:sealer")
 
 
 class Job(NamedTuple):
@@ -91,10 +98,19 @@ class LocalDesk:
         self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
         self._reception = Reception(store, self._gate)
+        self._wrote = False
 
     def close(self) -> None:
-        """Close every connection."""
+        """Seal what this desk has written, and close every connection."""
+        if self._wrote:
+            self.seal()
         self.store.close()
+
+    def seal(self) -> None:
+        """Seal what was committed; what the database refuses now, the next one to come seals."""
+        job = Job(Asked(SEALER, SealAudit()), time.monotonic() + SEAL_SECONDS)
+        with suppress(AllotmentError):
+            self._alone(job)
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -147,9 +163,17 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
-        hot = registry.is_hot(type(command))
-        result: R = self._group.submit(job) if hot else self._alone(job)
+        result: R
+        if registry.is_hot(type(command)):
+            result = self._group.submit(job)
+            return result
+        try:
+            result = self._alone(job)
+        except AllotmentError as error:
+            self._record_failures([(job.asked, error)])
+            raise
         return result
 
     def do_soon(
@@ -168,6 +192,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
         return True
 
@@ -181,6 +206,8 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
+        if isinstance(query, ListEvents | ListAudit):
+            self.seal()
         deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
@@ -194,7 +221,7 @@ class LocalDesk:
         try:
             return until_served(once, deadline)
         except (Forbidden, Unauthenticated) as error:
-            self._record_failure(Asked(actor, query), error)
+            self._record_failures([(Asked(actor, query), error)])
             raise
 
     def _alone(self, job: Job, *, wait: bool = False) -> Any:
@@ -204,18 +231,16 @@ class LocalDesk:
             with self.store.writing(patient=patient or wait, deadline=job.deadline) as tx:
                 return perform.perform_one(tx, self._gate, job.asked)
 
-        try:
-            return until_served(once, job.deadline, job.asked.request)
-        except AllotmentError as error:
-            self._record_failure(job.asked, error)
-            raise
+        return until_served(once, job.deadline, job.asked.request)
 
-    def _record_failure(self, asked: Asked, error: AllotmentError) -> None:
-        """The event of what was refused or failed, where the database can still take one."""
-        if error.code in UNRECORDED:
+    def _record_failures(self, failures: Sequence[tuple[Asked, AllotmentError]]) -> None:
+        """The events of what was refused or failed, where the database can still take them."""
+        told = [one for one in failures if one[1].code not in UNRECORDED]
+        if not told:
             return
-        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 5.0) as tx:
-            perform.record_failures(tx, [(asked, error)])
+        deadline = time.monotonic() + RECORDED_SECONDS
+        with suppress(StoreError), self.store.writing(deadline=deadline) as tx:
+            perform.record_failures(tx, told)
 
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands: the plainest at once, the others in one transaction."""
@@ -249,22 +274,30 @@ class LocalDesk:
     def _serve_together(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
         if len(jobs) == 1:
-            return [self._caught(jobs[0])]
+            return self._one_by_one(jobs)
         try:
             with self.store.writing(deadline=_latest(jobs)) as tx:
                 outcomes = perform.perform_many(tx, self._gate, [job.asked for job in jobs])
         except CommitUnknown as error:
             # Only a keyed command can find out; the others are told that nobody knows.
-            return [
-                self._caught(job) if job.asked.request.idempotency_key else error for job in jobs
-            ]
+            keyed = [job for job in jobs if _is_keyed(job)]
+            found = iter(self._one_by_one(keyed))
+            return [next(found) if _is_keyed(job) else error for job in jobs]
         except (StoreError, NeedsPatience, QuotaExceeded, AssertionError):
             # Somebody in the batch, or the database: one by one shows whom it concerns.
-            return [self._caught(job) for job in jobs]
-        return [
-            self._caught(job, wait=True) if outcome is AGAIN else outcome
-            for job, outcome in zip(jobs, outcomes, strict=True)
-        ]
+            return self._one_by_one(jobs)
+        left = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is AGAIN]
+        late = iter(self._one_by_one(left, wait=True))
+        return [next(late) if outcome is AGAIN else outcome for outcome in outcomes]
+
+    def _one_by_one(self, jobs: Sequence[Job], *, wait: bool = False) -> list[Any]:
+        """The outcomes of jobs that are each served alone."""
+        outcomes = [self._caught(job, wait=wait) for job in jobs]
+        pairs = zip(jobs, outcomes, strict=True)
+        self._record_failures(
+            [(job.asked, one) for job, one in pairs if isinstance(one, AllotmentError)]
+        )
+        return outcomes
 
     def _caught(self, job: Job, *, wait: bool = False) -> Any:
         """The outcome of a job served alone, as long as there is time for it."""
@@ -280,6 +313,10 @@ class LocalDesk:
             return bug
 
 
+def _is_keyed(job: Job) -> bool:
+    return job.asked.request.idempotency_key is not None
+
+
 def _latest(jobs: Sequence[Job]) -> float:
     return max(job.deadline for job in jobs)
 
@@ -292,7 +329,7 @@ def _check_keys(command: Command[Any]) -> None:
     """
     keyed = command.idempotency_key is not None
     if keyed and not command.takes_key:
-        rule = "its answer is shown once and not kept: ask without a key"
+        rule = "its answer is not kept: ask without a key"
         raise InvalidValue("idempotency_key", command.idempotency_key, rule)
     if not isinstance(command, Batch):
         return
@@ -304,6 +341,6 @@ def _check_keys(command: Command[Any]) -> None:
             rule = "a part of a batch is no batch, changes something, and has no key of its own"
             raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
         if keyed and not part.takes_key:
-            rule = "its answer is shown once and not kept: it fits no batch with a key"
+            rule = "its answer is not kept: it fits no batch with a key"
             raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
         wire.check(part)

@@ -728,7 +728,7 @@ def test_refused_access_is_misconfigured(sqlite_desk: LocalDesk, me: Actor) -> N
     ("statement", "code"),
     [
         ("SELECT zeroblob(2147483648)", "18"),
-        ("INSERT INTO event VALUES ('word', 0, '', '', '')", "20"),
+        ("INSERT INTO event (id, at, actor, command, answer) VALUES ('x', 0, '', '', '')", "20"),
     ],
 )
 def test_a_value_that_does_not_fit_is_a_bug(

@@ -194,7 +194,7 @@ def test_a_pool_that_stayed_empty_is_not_waited_for_again(
         ("PRAGMA query_only = ON; DELETE FROM project", NotPrimary),
         ("SELECT zeroblob(2147483648)", Bug),
         ("SELECT no_such_column", SchemaMismatch),
-        ("INSERT INTO event VALUES ('word', 0, '', '', '')", Bug),
+        ("INSERT INTO event (id, at, actor, command, answer) VALUES ('x', 0, '', '', '')", Bug),
     ],
 )
 def test_a_book_in_memory_outlives_an_error(

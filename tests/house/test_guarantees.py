@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from allotment.store import schema
-from allotment.store.postgres_schema import NATIVE_SCHEMA
+from allotment.store.postgres import PostgresDialect
 from allotment.store.sqlite import SqliteDialect
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,10 @@ def constraints() -> frozenset[str]:
     """The named constraints of the tables, and those guards that both databases have natively."""
     tables = schema.metadata.tables.values()
     names = {str(one.name) for table in tables for one in (*table.constraints, *table.indexes)}
-    postgres, sqlite = " ".join(NATIVE_SCHEMA), " ".join(SqliteDialect("sqlite://").native_schema())
+    postgres, sqlite = (
+        " ".join(statement for step in dialect.native_schema().values() for statement in step)
+        for dialect in (PostgresDialect("postgresql:///book"), SqliteDialect("sqlite://"))
+    )
     native = set(re.findall(r"ADD CONSTRAINT (\w+)", postgres))
     return frozenset(names | {name for name in native if f"TRIGGER {name}_" in sqlite})
 

@@ -24,6 +24,7 @@ from allotment.errors import (
     NotPrimary,
     Overloaded,
     Phase,
+    RateLimited,
     SchemaMismatch,
     Serialization,
     StoreCorrupt,
@@ -130,6 +131,7 @@ RETRIED = {
     NotPrimary,
     StoreUnavailable,
     Overloaded,
+    RateLimited,  # by the one who asks, after the wait it names
     CommitUnknown,  # by the desk only for a keyed command, see test_transactions
 }
 

@@ -136,14 +136,14 @@ class CreateGrant(Command[Grant], frozen=True, kw_only=True):
     """Give an actor a role on the installation, a project, scope, pool or subnet.
 
     `actor` is `token:NAME`, `user:ISSUER#SUBJECT` or `group:NAME`. `reference` names the target,
-    unless that is the installation; `scope` says which, where a name is in several.
+    unless that is the installation; `scope` says which pool or subnet, where a name is in several.
     """
 
     needs = Role.ADMIN
     actor: ActorName
     role: Role
+    target: TargetKind
     deny: bool = False
-    target: TargetKind = TargetKind.INSTALLATION
     reference: Reference | None = None
     scope: Reference | None = None
     expires_at: Milliseconds | None = None

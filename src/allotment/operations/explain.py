@@ -28,7 +28,14 @@ LOOK_AGAIN = frozenset(
         "prefix_allocation_project",
         "prefix_allocation_pool",
         "prefix_scope",
+        "address_scope_project",
+        "token_project",
+        "token_key_once",
+        "access_grant_once",
+        "quota_project",
         "foreign_key",
+        "audit_block_pkey",
+        "audit_block_sequence_once",
     }
 )
 _NAMES = {
@@ -36,6 +43,7 @@ _NAMES = {
     "address_scope_name_once": "address scope",
     "subnet_pool_name_once": "subnet pool",
     "subnet_name_once": "subnet",
+    "token_name_once": "token",
 }
 _OVERLAPS = ("prefix_siblings_never_overlap", "subnet_never_overlaps")
 

@@ -154,8 +154,6 @@ class Gate:
         subnet_id = plain_subnet(request)
         if subnet_id is None:
             return None
-        if rights.whole >= LEVELS[Role.ALLOCATOR]:
-            return authorize(rights.of(actor), request, epoch=known.epoch)
         place = known.places.get(subnet_id)
         if place is None:
             place = places.of_subnets(r, [subnet_id]).get(subnet_id)

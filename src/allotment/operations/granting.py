@@ -43,9 +43,12 @@ def _target(r: Read, request: CreateGrant | ListGrants) -> tuple[UUID, Place]:
     """The id and place of what a grant is on."""
     kind = _KINDS.get(request.target) if request.target is not None else None
     if kind is None:
-        if request.reference is not None:
-            raise InvalidValue("reference", request.reference, "the installation needs none")
+        for field, given in (("reference", request.reference), ("scope", request.scope)):
+            if given is not None:
+                raise InvalidValue(field, given, "the installation needs none: give the target")
         return INSTALLATION, ANYWHERE
+    if kind in (PROJECT, SCOPE) and request.scope is not None:
+        raise InvalidValue("scope", request.scope, "it tells pools and subnets apart, nothing else")
     if request.reference is None:
         raise InvalidValue("reference", None, f"say which {kind.noun}")
     if kind in (PROJECT, SCOPE):

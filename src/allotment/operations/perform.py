@@ -86,7 +86,7 @@ def perform_many(tx: Write, gate: Gate, asked: Sequence[Asked]) -> list[Outcome]
     quotas.settle(tx)
     failed = {place for place, outcome in outcomes.items() if registry.failed(outcome)}
     _record(tx, [(permits[place], outcomes[place]) for place in permits if place not in failed])
-    refused = [place for place in sorted(failed - replayed) if outcomes[place] is not AGAIN]
+    refused = [place for place in sorted(failed) if outcomes[place] is not AGAIN]
     record_failures(tx, [(asked[place], outcomes[place]) for place in refused])
     return [outcomes[place] for place in range(len(asked))]
 

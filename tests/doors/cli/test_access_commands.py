@@ -53,7 +53,7 @@ def test_a_token_is_revoked_for_good_after_a_yes(line: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "target", "name"),
     [
-        ((), "installation", ""),
+        (("--on-installation",), "installation", ""),
         (("--on-project", "payments"), "project", "payments"),
         (("--on-scope", "corp"), "scope", "corp"),
         (("--on-pool", "corp-v4"), "pool", "corp-v4"),
@@ -82,10 +82,10 @@ def test_a_grant_is_on_what_is_named(
 
 def test_a_grant_may_deny_and_may_end(planned: Any) -> None:
     planned("token", "create", "deploy")
-    denied = planned.json("grant", "create", "token:deploy", "viewer", "--deny")
+    denied = planned.json("grant", "create", "token:deploy", "viewer", "--deny", "--on-installation")
     assert denied["deny"] is True
     before = time.time_ns() // 1_000_000
-    ending = planned.json("grant", "create", "token:deploy", "viewer", "--expires", "12h")
+    ending = planned.json("grant", "create", "token:deploy", "viewer", "--expires", "12h", "--on-installation")
     assert 0 <= ending["expires_at"] - before - 12 * 3_600_000 < 60_000
     told = planned("grant", "create", "token:deploy", "operator", "--on-scope", "lab")
     assert told.startswith("operator granted to token:deploy on address scope lab\n")
@@ -96,6 +96,8 @@ def test_a_grant_is_on_one_thing(planned: Any) -> None:
     fault = planned.fault(*words, "--on-subnet", "web", code=2)
     assert "one --on-... option" in fault["message"]
     assert planned.fault("grant", "create", "token:deploy", "king", code=2)["code"] == "usage"
+    nowhere = planned.fault("grant", "create", "token:deploy", "admin", code=2)
+    assert "say on what" in nowhere["message"]
 
 
 def test_a_quota_is_shown_changed_and_lifted(line: Any) -> None:

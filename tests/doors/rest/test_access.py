@@ -77,9 +77,20 @@ def test_a_desk_that_cannot_answer_is_not_ready(tmp_path: Path) -> None:
             house.close()
 
 
-def test_an_actor_without_grants_is_forbidden_and_not_unknown(still: Any) -> None:
-    problem = still.refused(403, "GET", "/v1/status", token="token-of-an-actor-without-grants")
-    assert problem["code"] == "forbidden"
+def test_a_token_without_grants_is_known_and_may_do_nothing(house: House) -> None:
+    made = house.made("/v1/tokens", {"name": "ci"})
+    for path in ("/v1/status", "/metrics", "/v1/check"):
+        assert house.refused(403, "GET", path, token=made["secret"])["code"] == "forbidden"
+    assert house.get("/v1/whoami", token=made["secret"]).json()["actor"] == "token:ci"
+    assert house.ask("DELETE", "/v1/tokens/ci").is_success
+    assert house.refused(401, "GET", "/v1/whoami", token=made["secret"])
+
+
+def test_a_token_is_good_from_its_sources_only(house: House) -> None:
+    near = house.made("/v1/tokens", {"name": "near", "sources": ["192.0.2.0/24"]})
+    far = house.made("/v1/tokens", {"name": "far", "sources": ["198.51.100.0/24"]})
+    assert house.get("/v1/whoami", token=near["secret"]).is_success
+    assert house.refused(401, "GET", "/v1/whoami", token=far["secret"])
 
 
 def test_a_large_body_of_a_stranger_is_not_read(still: Any) -> None:

@@ -1,6 +1,6 @@
 """`allotment grant`: who may do what, on what.
 
-Invariant: a grant is on one thing; without a word of it, on the whole installation.
+Invariant: a grant is on one thing, which is always said.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class Target(NamedTuple):
 
 def _on_something(function: F) -> F:
     """The options that name what a grant is on."""
+    function = click.option("--on-installation", is_flag=True, help="On everything there is.")(
+        function
+    )
     for kind, suggest in (
         (TargetKind.SUBNET, subnets),
         (TargetKind.POOL, pools),
@@ -68,8 +71,10 @@ def _target(wish: dict[str, Any]) -> Target:  # Any: see the options
     named = [
         Target(kind, wish[f"on_{kind.value}"])
         for kind in TargetKind
-        if wish.get(f"on_{kind.value}") is not None
+        if kind is not TargetKind.INSTALLATION and wish.get(f"on_{kind.value}") is not None
     ]
+    if wish.get("on_installation"):
+        named.append(Target(TargetKind.INSTALLATION, None))
     if len(named) > 1:
         raise click.UsageError("a grant is on one thing: give one --on-... option")
     return named[0] if named else Target(None, None)
@@ -100,22 +105,24 @@ def grant_group() -> None:
 @options.key
 @click.pass_obj
 def create(invocation: Invocation, /, actor: str, role: str, **wish: Any) -> None:
-    """Give a role on something; without --on-..., on the whole installation.
+    """Give a role on something, and all that is inside.
 
     \b
     Examples:
       allotment grant create token:deploy allocator --on-subnet web
       allotment grant create group:netops operator --on-scope corp
-      allotment grant create token:deploy viewer --expires 30d
+      allotment grant create token:deploy viewer --on-installation --expires 30d
       allotment grant create token:deploy allocator --on-pool dmz --deny
     """  # Any: see the options
     target = _target(wish)
+    if target.kind is None:
+        raise click.UsageError("say on what: --on-subnet SUBNET and its like, or --on-installation")
     made = invocation.do(
         CreateGrant(
             actor=actor,
             role=Role(role),
             deny=wish["deny"],
-            target=target.kind or TargetKind.INSTALLATION,
+            target=target.kind,
             reference=target.reference,
             scope=_narrowed(invocation, target),
             expires_at=_moment_in(wish["expires"]),

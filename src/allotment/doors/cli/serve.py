@@ -15,6 +15,7 @@ from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
 
 if TYPE_CHECKING:
+    from allotment.doors.rest.oidc_claims import OidcSettings
     from allotment.doors.rest.settings import Listening, Rates
 
 _RATE = re.compile(r"(token|actor|source|failures)=(?:(off)|(\d+(?:\.\d+)?)(?::(\d+))?)", re.ASCII)
@@ -41,6 +42,10 @@ _RATE = re.compile(r"(token|actor|source|failures)=(?:(off)|(\d+(?:\.\d+)?)(?::(
 )
 @click.option("--create", is_flag=True, help="Make the book, or upgrade an older one, first.")
 @click.option(
+    "--first-token", is_flag=True,
+    help="In a book without tokens: make an administrator's, and print it, once.",
+)  # fmt: skip
+@click.option(
     "--log-format", type=click.Choice(["json", "text"]), default="json", show_default=True,
     help="How to log, on the standard error.",
 )  # fmt: skip
@@ -54,6 +59,19 @@ _RATE = re.compile(r"(token|actor|source|failures)=(?:(off)|(\d+(?:\.\d+)?)(?::(
     help="Limit WHO (token, actor, source, failures) to so many a second; 'off' lifts a limit."
     " Default: failures=1:60, the failed logins of a source; may be repeated.",
 )  # fmt: skip
+@click.option("--oidc-issuer", metavar="URL", help="Let in users of this identity provider.")
+@click.option("--oidc-audience", metavar="TEXT", help="What their tokens must be meant for.")
+@click.option(
+    "--oidc-algorithm", "oidc_algorithms", metavar="NAME", multiple=True,
+    help="How their tokens may be signed; may be repeated. Default: RS256.",
+)  # fmt: skip
+@click.option(
+    "--oidc-groups-claim", default="groups", show_default=True, metavar="NAME",
+    help="The claim that holds their groups.",
+)  # fmt: skip
+@click.option(
+    "--oidc-ca-file", metavar="FILE", help="Certificates to trust for the issuer, instead of all."
+)
 @click.option(
     "--grace", type=click.IntRange(0, 3600), default=30, show_default=True, metavar="SECONDS",
     help="How long accepted requests may take when the server is told to stop.",
@@ -67,7 +85,7 @@ def serve(invocation: Invocation, /, **options: Any) -> None:  # Any: as click h
 
     \b
     Examples:
-      allotment serve
+      allotment serve --first-token
       allotment serve --database postgresql://ipam@db/ipam --workers 4 --host 0.0.0.0 \\
         --tls-cert server.pem --tls-key server.key
     """
@@ -87,13 +105,35 @@ def _listening(invocation: Invocation, options: dict[str, Any]) -> Listening:
         rates=_rates(options["rates"]),
         log_requests=not options["no_request_log"],
     )
-    kept = ("host", "port", "workers", "tls_cert", "tls_key", "allow_plain_http", "create")
+    kept = ["host", "port", "workers", "tls_cert", "tls_key", "allow_plain_http"]
+    kept += ["create", "first_token"]
     return Listening(
         database=invocation.database,
         grace_seconds=options["grace"],
         log_format=options["log_format"],
+        oidc=_oidc(options),
         door=door,
         **{name: options[name] for name in kept},
+    )
+
+
+def _oidc(options: dict[str, Any]) -> OidcSettings | None:
+    issuer, audience = options["oidc_issuer"], options["oidc_audience"]
+    if issuer is None and audience is None:
+        return None
+    if issuer is None or audience is None:
+        raise click.UsageError("--oidc-issuer and --oidc-audience go together")
+    from pathlib import Path
+
+    from allotment.doors.rest.oidc_claims import OidcSettings
+
+    trusted = options["oidc_ca_file"]
+    return OidcSettings(
+        issuer=issuer,
+        audience=audience,
+        algorithms=options["oidc_algorithms"] or ("RS256",),
+        groups_claim=options["oidc_groups_claim"],
+        ca_file=None if trusted is None else Path(trusted),
     )
 
 

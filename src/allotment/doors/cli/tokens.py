@@ -27,7 +27,7 @@ _LIFETIME = 90 * 24 * 3600
 def token_group() -> None:
     """API tokens: who comes in without a person at a keyboard.
 
-    A new token may do nothing: 'allotment grant create token:NAME ROLE' gives it a role. TOKEN is
+    A new token may do nothing: 'allotment grant create' gives it a role. TOKEN is
     a name, an id or a key id.
     """
 

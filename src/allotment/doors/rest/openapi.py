@@ -265,7 +265,8 @@ def _own_paths() -> Schema:
         operation: Schema = {"operationId": name, "tags": ["service"], "summary": text}
         if path in ("/healthz", "/readyz"):
             operation["security"] = []
-        codes = {"/healthz": (), "/readyz": (503,)}.get(path, (401, 429, 503))
+        special = {"/healthz": (), "/readyz": (503,), "/metrics": (401, 403, 429, 503)}
+        codes = special.get(path, (401, 429, 503))
         for code in codes:
             responses[str(code)] = {"$ref": f"#/components/responses/{code}"}
         found[path] = {"get": operation | {"responses": responses}}

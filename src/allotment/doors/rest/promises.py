@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 Answer = Any  # Any: what a command answers, or the error it ended with
@@ -30,7 +31,8 @@ class Promises:
             self._kept.append((promise, answer))
             if not self._woken:
                 self._woken = True
-                self.loop.call_soon_threadsafe(self._tell)
+                with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    self.loop.call_soon_threadsafe(self._tell)
 
         return promise, keep
 

@@ -38,6 +38,7 @@ class Room:
         self._long_places = long_max
         self._line: SimpleQueue[_Errand | None] = SimpleQueue()
         self._threads: list[Thread] = []
+        self._given_up = False
         self.inside = 0
         self.long_inside = 0
 
@@ -69,16 +70,22 @@ class Room:
         self.long_inside += long
         try:
             yield
+        except asyncio.CancelledError:
+            self._given_up = True
+            raise
         finally:
             self.inside -= 1
             self.long_inside -= long
 
-    def close(self) -> None:
-        """Let the threads end when they have done what they were given."""
+    def close(self) -> bool:
+        """Let the threads end; whether they have done all that they were given."""
         for _ in self._threads:
             self._line.put(None)
-        for thread in self._threads if self.inside == 0 else ():
+        if self._given_up:  # the time to stop was over: the work goes on, for nobody
+            return False
+        for thread in self._threads:
             thread.join()
+        return True
 
     def _serve(self) -> None:
         while (errand := self._line.get()) is not None:

@@ -7,7 +7,6 @@ accepted request have its answer.
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import socket
 import ssl
@@ -16,24 +15,27 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec.structs import replace
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
-from allotment.bootstrap import open_book
+from allotment.bootstrap import first_token, open_book
 from allotment.config import parse_url
 from allotment.desk import PromptDesk
 from allotment.doors.rest import logs
 from allotment.doors.rest.app import Door, create_app
+from allotment.doors.rest.chores import FORGET_SECONDS, Chore
 from allotment.doors.rest.connection import Connection
-from allotment.doors.rest.doorkeeper import Doorkeeper
+from allotment.doors.rest.doorkeeper import ChainedDoorkeeper, Doorkeeper
 from allotment.doors.rest.metrics import SHARED
 from allotment.doors.rest.settings import Listening
 from allotment.errors import AllotmentError, InvalidValue
 from allotment.model.address import parse_address
+from allotment.model.secret import Secret
+from allotment.sealing import Sealer
 
 STARTUP_FAILED: Final = 3  # what uvicorn's supervisor takes for a worker that never will start
 _BACKLOG: Final = 2048
@@ -43,23 +45,38 @@ _log = structlog.get_logger("allotment.serve")
 
 
 class Staff(NamedTuple):
-    """Who serves: a desk, and who knows the tokens."""
+    """Who serves: a desk, who knows the tokens, and what is done beside the serving."""
 
     desk: PromptDesk
     doorkeeper: Doorkeeper
+    chores: tuple[Chore | Sealer, ...] = ()
+    cursor_key: bytes | None = None
+    first_token: Callable[[], Secret | None] = lambda: None
 
 
 Hire = Callable[[Listening], Staff]
 
 
 def hire(listening: Listening) -> Staff:
-    """The staff of a book; its own desk knows its tokens.
+    """The staff of a book: its own desk knows its tokens, a provider's keys those of its users.
 
     Raises:
-        AllotmentError: the book cannot be opened.
+        AllotmentError: the book cannot be opened, or the provider's settings cannot be meant.
     """
-    desk: Any = open_book(listening.database, create=listening.create)  # Any: a desk and more
-    return Staff(desk, desk)
+    users = None
+    if listening.oidc is not None:
+        from allotment.doors.rest.oidc import from_settings  # only then: it loads a cryptography
+
+        users = from_settings(listening.oidc)
+    desk = open_book(listening.database, create=listening.create)
+    forgetting = Chore("forget answers", desk.forget_answers, FORGET_SECONDS)
+    return Staff(
+        desk,
+        ChainedDoorkeeper(desk, users),
+        (forgetting, Sealer(desk)),
+        desk.cursor_key(),
+        lambda: first_token(desk),
+    )
 
 
 @dataclass(frozen=True)
@@ -72,13 +89,21 @@ class Worker:
     def __call__(self) -> Door:
         """Open the book, or end the process in the way that stops its supervisor."""
         logs.set_up(self.listening.log_format)
-        _ignore_signals_after_the_stop()
         try:
             staff = self.hire(self.listening)
         except AllotmentError as error:
             _log.error("failed to start", code=error.code, detail=error.message)
             sys.exit(STARTUP_FAILED)
-        return create_app(staff.desk, staff.doorkeeper, self.listening.door)
+        return _door(self.listening, staff)
+
+
+def _door(listening: Listening, staff: Staff) -> Door:
+    for chore in staff.chores:
+        chore.start()
+    settings = listening.door
+    if settings.cursor_key is None:
+        settings = replace(settings, cursor_key=staff.cursor_key)
+    return create_app(staff.desk, staff.doorkeeper, settings)
 
 
 def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -> None:
@@ -92,10 +117,10 @@ def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -
     """
     check(listening)
     logs.set_up(listening.log_format)
-    if listening.door.cursor_key is None:  # one for all workers
-        door = replace(listening.door, cursor_key=secrets.token_bytes(32))
-        listening = replace(listening, door=door)
     staff = hire(listening)  # the book opens, or whoever started us hears why not
+    secret = staff.first_token() if listening.first_token else None
+    if secret is not None:
+        say(f"the first administrator's token, shown once: {secret.reveal()}")
     with _bound(listening) as listener:
         scheme = "https" if listening.tls_cert else "http"
         where = f"listening on {scheme}://{_shown(listener)}"
@@ -103,8 +128,8 @@ def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -
             _serve(listening, staff, listener, lambda: say(where))
         else:
             staff.desk.close()  # each worker opens it for itself
-            say(where)
-            _supervise(listening, hire, listener)
+            worker = Worker(replace(listening, create=False), hire)
+            _supervise(worker, listener, lambda: say(where))
 
 
 def check(listening: Listening) -> None:
@@ -201,30 +226,29 @@ def _modern(_: Config, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
 def _serve(
     listening: Listening, staff: Staff, listener: socket.socket, ready: Callable[[], object]
 ) -> None:
-    door = create_app(staff.desk, staff.doorkeeper, listening.door)
+    door = _door(listening, staff)
     config = _config(listening, lambda: door)
     config.load()
-    _ignore_signals_after_the_stop()
+    server = Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # From now on, and again after the stop: uvicorn then raises the signal anew.
+        signal.signal(number, server.handle_exit)
     ready()
-    Server(config).run([listener])
-    room = door.counter.room
-    room.close()
-    if room.inside:
-        _log.warning("stopped before all was done", requests=room.inside)
-    else:
-        staff.desk.close()
+    server.run([listener])
+    if not door.counter.room.close():
+        _log.warning("stopped before all was done")
+        return  # what is still at work ends with the process
+    for chore in staff.chores:
+        chore.stop()
+    staff.desk.close()
 
 
-def _supervise(listening: Listening, hire: Hire, listener: socket.socket) -> None:
+def _supervise(worker: Worker, listener: socket.socket, ready: Callable[[], object]) -> None:
     with tempfile.TemporaryDirectory(prefix="allotment-figures-") as figures:
         os.environ[SHARED] = figures
         try:
-            Multiprocess(_config(listening, Worker(listening, hire)), [listener]).run()
+            supervisor = Multiprocess(_config(worker.listening, worker), [listener])
+            ready()
+            supervisor.run()
         finally:
             del os.environ[SHARED]
-
-
-def _ignore_signals_after_the_stop() -> None:
-    """Let a stop that was asked for end with 0: uvicorn raises the signal again when it is done."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)

@@ -5,13 +5,14 @@ Invariant: the defaults are safe, and printing the settings shows no key.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from allotment.model.prefix import Prefix
 
-Host = str
+if TYPE_CHECKING:
+    from allotment.doors.rest.oidc_claims import OidcSettings
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -34,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the door behaves.
 
     `threads` ask the desk at once, `waiting_max` requests wait for one; `long_max` of them may be
-    of the kind that takes minutes. `cursor_key` signs cursors; None: a random one for the process.
+    of the kind that takes minutes. `cursor_key` signs cursors; None: the book's, else a random one.
     `full_from` is the share of a subnet in use from which the metrics name it.
     """
 
@@ -62,7 +63,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
 
     database: str | None = None
     create: bool = False
-    host: Host = "127.0.0.1"
+    first_token: bool = False
+    host: str = "127.0.0.1"
     port: int = 8470
     workers: int = 1
     tls_cert: str | None = None
@@ -70,4 +72,5 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     allow_plain_http: bool = False
     grace_seconds: int = 30
     log_format: Literal["json", "text"] = "json"
+    oidc: OidcSettings | None = None
     door: Settings = Settings()
