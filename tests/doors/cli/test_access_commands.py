@@ -82,10 +82,14 @@ def test_a_grant_is_on_what_is_named(
 
 def test_a_grant_may_deny_and_may_end(planned: Any) -> None:
     planned("token", "create", "deploy")
-    denied = planned.json("grant", "create", "token:deploy", "viewer", "--deny", "--on-installation")
+    denied = planned.json(
+        "grant", "create", "token:deploy", "viewer", "--deny", "--on-installation"
+    )
     assert denied["deny"] is True
     before = time.time_ns() // 1_000_000
-    ending = planned.json("grant", "create", "token:deploy", "viewer", "--expires", "12h", "--on-installation")
+    ending = planned.json(
+        "grant", "create", "token:deploy", "viewer", "--expires", "12h", "--on-installation"
+    )
     assert 0 <= ending["expires_at"] - before - 12 * 3_600_000 < 60_000
     told = planned("grant", "create", "token:deploy", "operator", "--on-scope", "lab")
     assert told.startswith("operator granted to token:deploy on address scope lab\n")
