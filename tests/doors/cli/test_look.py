@@ -17,7 +17,17 @@ USAGE = {"size", "pool_size", "free", "quarantined", "held", "held_outside", "re
 UTILISATION = USAGE | {"kind", "id", "name", "scope", "prefixes"}
 FREE = {"container_id", "container", "range", "prefix", "size"}
 STATUS = {
-    *("version", "schema", "database", "projects", "scopes", "pools", "subnets", "allocations"),
+    *(
+        "complete",
+        "version",
+        "schema",
+        "database",
+        "projects",
+        "scopes",
+        "pools",
+        "subnets",
+        "allocations",
+    ),
 }
 REPORT = {
     *("clean", "scopes", "pools", "subnets", "allocations", "extents", "faults", "repaired"),

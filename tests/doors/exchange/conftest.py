@@ -34,6 +34,7 @@ from live_server import LiveServer, copy_of, make_book
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files"
+_LARGE = {"netbox_demo", "aws_prefixes"}
 # Of each book its own: everything else must be the same after a copy.
 _OWN = (
     "id",
@@ -70,6 +71,8 @@ def new_seat(
     request: pytest.FixtureRequest, admin: tuple[Path, str], tmp_path: Path
 ) -> Iterator[Callable[[], DeskSeat]]:
     """Makes books: each call opens another, empty one, in a file of its own or at a server."""
+    if request.param == "server" and _LARGE & set(request.fixturenames):
+        pytest.skip("thousands of rows, a request or more each: the same code is shown in a file")
     made: list[DeskSeat] = []
     servers: list[LiveServer] = []
 

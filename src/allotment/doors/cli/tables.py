@@ -101,6 +101,13 @@ def node_text(node: results.PrefixNode) -> str:
     return prefix if node.name == prefix else f"{prefix} {visible(node.name)}"
 
 
+def _granted_on(grant: grants.Grant) -> str:
+    """What a grant is on: its kind and name, or the whole installation."""
+    if grant.target_id is None:
+        return grant.target.value
+    return f"{grant.target} {visible(grant.target_name)}"
+
+
 def _asked(command: Raw) -> str:
     """A recorded command in a few words: its name, and what was said in it."""
     fields = json.loads(bytes(command)) or {}
@@ -233,7 +240,7 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
         _field("actor", style=lambda _: "bold"),
         _field("role"),
         _field("deny", style=lambda grant: "bold red" if grant.deny else ""),
-        Column("on", lambda grant: f"{grant.target} {visible(grant.target_name)}".rstrip()),
+        Column("on", _granted_on),
         _field("expires_at", heading="expires"),
         _field("id", style=lambda _: "dim", heading="id", whole=True),
     ),
