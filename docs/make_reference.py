@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: operations, errors, command line.
+"""Write docs/reference/ from the code: operations, errors, command line, HTTP.
 
 Invariant: the reference says what the code says; a test makes it anew and compares.
 """
@@ -16,22 +16,12 @@ import msgspec
 
 from allotment import errors
 from allotment.doors.cli.app import root as cli
+from allotment.doors.rest import openapi, problems
 from allotment.model import commands, events, grants, queries
-from allotment.operations.answers import answer_type
+from allotment.model.answers import answer_type
+from allotment.model.routes import ROUTES
 
 HERE = Path(__file__).parent / "reference"
-HOMES = (
-    "address_range.",
-    "address.",
-    "prefix.",
-    "mac.",
-    "results.",
-    "commands.",
-    "access.",
-    "grants.",
-    "events.",
-    "secret.",
-)
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"
 
 
@@ -40,7 +30,8 @@ def shown(hint: Any) -> str:
     text = str(getattr(hint, "__name__", hint) if isinstance(hint, type) else hint)
     for module in ("allotment.model.", "msgspec._core.", "typing.", "uuid."):
         text = text.replace(module, "")
-    for home in HOMES:
+    homes = ("address_range.", "address.", "prefix.", "mac.", "results.", "commands.")
+    for home in (*homes, "access.", "grants.", "events.", "secret."):
         text = text.replace(home, "")
     return text.replace("NoneType", "None").replace("UnsetType", "unset")
 
@@ -55,21 +46,17 @@ def default(field: Any) -> str:
     return "empty" if value in ((), "") else str(value)
 
 
-def kinds(root: type[msgspec.Struct], *modules: Any) -> Iterator[Any]:
-    """The commands or queries of some modules, in the order of the code."""
-    for module in modules:
-        for kind in vars(module).values():
-            if isinstance(kind, type) and issubclass(kind, root) and kind is not root:
-                yield kind
-
-
-def operations(root: type[msgspec.Struct], *modules: Any) -> Iterator[str]:
-    """One section for each command or query."""
-    for kind in kinds(root, *modules):
+def operations(root: type[msgspec.Struct], module: Any) -> Iterator[str]:
+    """One section for each command or query, in the order of the code."""
+    for kind in vars(module).values():
+        if not (isinstance(kind, type) and issubclass(kind, root) and kind is not root):
+            continue
+        if kind.__module__ != module.__name__:  # imported there
+            continue
         answer = shown(answer_type(kind))
         yield f"## {kind.__name__} → {answer}\n"
         yield f"{inspect.getdoc(kind)}\n"
-        yield f"Needs the role `{kind.needs}`.\n"
+        yield f"Needs the role `{kind.needs}`.\n"  # type: ignore[attr-defined]
         fields = msgspec.structs.fields(kind)
         if not getattr(kind, "takes_key", True):
             fields = tuple(field for field in fields if field.name != "idempotency_key")
@@ -93,6 +80,49 @@ def error_rows() -> Iterator[str]:
             yield f"| `{kind.code}` | {name} | {kind.kind} | {again} | {meaning} |"
 
 
+REST = """\
+`allotment serve` serves the book over HTTP/1.1 and JSON. The whole description is
+[openapi.json](openapi.json), served at `/openapi.json` and, for people, at `/docs`.
+
+- **Who you are**: `Authorization: Bearer TOKEN`, everywhere but at `/healthz` and `/readyz`.
+- **Paths**: one segment is one percent-encoded reference; `10.1.0.0/24` is `10.1.0.0%2F24`.
+- **Fields** that the path does not name stand in the body (POST, PUT, PATCH: JSON) or in the query
+  string (GET, DELETE: repeated for a list, `true` and `false`). Unknown and doubled ones are
+  refused.
+- **Versions**: what has a `version` is answered with an `ETag`; PATCH and PUT of it need `If-Match`
+  (or `version` in the body): 428 without, 412 when it is another by now.
+- **Again, but not twice**: `Idempotency-Key` on POST, PUT, PATCH and DELETE gives the first answer
+  again.
+- **Pages**: `limit`, and `Link: <...>; rel="next"`. A cursor is good for its listing, filters and
+  actor, and for nothing else.
+- **Events as they happen**: `GET /v1/events` with `Accept: text/event-stream`; `Last-Event-ID` goes
+  on after an event.
+- **Limits**: a body of 1 MiB (a batch: 16 MiB), 16 KiB of path and headers, JSON 32 deep. Rates:
+  `allotment serve --rate`. Beyond what waits already: 503 and `Retry-After`.
+- **Errors** are problem documents (RFC 9457): `code` is stable, `retryable` says whether the same
+  request may go well later, `errors` where in the request a value breaks which rule.
+- `/metrics` is for Prometheus; it needs the role `viewer` on the installation.
+"""
+
+
+def routes() -> Iterator[str]:
+    """One row for each route."""
+    yield "| request | operation | needs | answers |\n|---|---|---|---|"
+    for route in ROUTES:
+        kind = route.request
+        tail = f", with `{route.when}` in the body" if route.when else ""
+        tail += f": its `{route.part}`" if route.part else ""
+        asked = f"`{route.method} {route.path}`{tail}"
+        yield f"| {asked} | {kind.__name__} | {kind.needs} | {route.success} |"
+
+
+def statuses() -> Iterator[str]:
+    """One row for each error, by status."""
+    yield "| status | code | meaning |\n|---|---|---|"
+    for kind in sorted(problems.every_error(), key=lambda one: (problems.status_of(one), one.code)):
+        yield f"| {problems.status_of(kind)} | `{kind.code}` | {problems.summary_of(kind)} |"
+
+
 def words(command: click.Command, context: click.Context) -> Iterator[str]:
     """The help of a command and of all below it."""
     yield f"## `{context.command_path}`\n"
@@ -112,13 +142,18 @@ def context_of(command: click.Command, parent: click.Context | None, name: str) 
 
 def pages() -> dict[str, str]:
     """The reference: file names and their texts."""
-    python = ["# Operations\n", MADE]
-    python += ["# Commands\n", *operations(commands.Command, commands, grants, events)]
-    python += ["# Queries\n", *operations(queries.Query, queries, grants, events)]
+    python = ["# Operations\n", MADE, "# Commands\n"]
+    for module in (commands, grants, events):
+        python += operations(commands.Command, module)
+    python.append("# Queries\n")
+    for module in (queries, grants, events):
+        python += operations(queries.Query, module)
     table = ["# Errors\n", MADE, *error_rows()]
     shell = ["# Command line\n", MADE, *words(cli, context_of(cli, None, "allotment"))]
-    made = {"operations.md": python, "errors.md": table, "command-line.md": shell}
-    return {name: "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
+    http = ["# REST\n", MADE, REST, "## Routes\n", *routes(), "\n## Problems\n", *statuses()]
+    made = {"operations.md": python, "errors.md": table, "command-line.md": shell, "rest.md": http}
+    texts = {name: "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
+    return texts | {"openapi.json": openapi.encoded().decode()}
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ __version__ = VERSION
 if TYPE_CHECKING:
     from allotment.bootstrap import local_owner as local_owner
     from allotment.bootstrap import open_book as open_book
+    from allotment.client.connection import connect as connect
+    from allotment.client.remote_desk import RemoteDesk as RemoteDesk
     from allotment.desk import Desk as Desk
     from allotment.desk import LocalDesk as LocalDesk
     from allotment.model.address import Address as Address
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "open_book": "allotment.bootstrap",
     "local_owner": "allotment.bootstrap",
+    "connect": "allotment.client.connection",
+    "RemoteDesk": "allotment.client.remote_desk",
     "Desk": "allotment.desk",
     "LocalDesk": "allotment.desk",
     "Address": "allotment.model.address",

@@ -11,6 +11,7 @@ from pathlib import Path
 from allotment.errors import InvalidValue
 
 VARIABLE = "ALLOTMENT_DATABASE"
+AUDIT_KEY_VARIABLE = "ALLOTMENT_AUDIT_KEY_FILE"
 _FORMS = "write sqlite:///path/to/file, sqlite:// (in memory) or postgresql://user@host/database"
 
 
@@ -31,7 +32,7 @@ def parse_url(database: str | None) -> str:
         path = default_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         url = f"sqlite:///{path}"
-    scheme = url.partition(":")[0]
+    scheme = url.partition("://")[0]
     if url in ("sqlite://", "sqlite:///:memory:"):
         return "sqlite://"
     if url.startswith("sqlite:///"):
@@ -50,8 +51,16 @@ def _file(url: str, path: Path) -> str:
 
 
 def _masked(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if found else url
+    """What cannot be a password: neither what is before the host, nor a parameter."""
+    scheme, found, rest = url.rpartition("://")
+    place = rest.rpartition("@")[2].partition("?")[0]
+    return f"{scheme}{found}{place}"
+
+
+def audit_key_file() -> Path | None:
+    """The file of the key that signs anchors of the audit, if there is one."""
+    named = os.environ.get(AUDIT_KEY_VARIABLE)
+    return Path(named) if named else None
 
 
 def is_new(url: str) -> bool:

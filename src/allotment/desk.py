@@ -10,9 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
-from uuid import UUID
 
-from allotment.engine import token_text
 from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
@@ -26,23 +24,25 @@ from allotment.errors import (
     Unauthenticated,
 )
 from allotment.model import wire
-from allotment.model.access import PREFIX, Actor, ActorKind
+from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Batch, Command
+from allotment.model.events import ListAudit, ListEvents, SealAudit
 from allotment.model.limits import BATCH_MAX
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
-from allotment.operations.gate import Gate, check_presented, sight_of
+from allotment.operations.gate import Gate, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
 from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_served
-from allotment.store import grants, settings
+from allotment.reception import Reception
+from allotment.store import journal, settings
 from allotment.store.group_commit import GroupCommit
 from allotment.store.session import NeedsPatience, Store
 
 R = TypeVar("R")
 
-USE_NOTED_SECONDS = 60.0
+ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
 RECORDED_SECONDS = 1.0
 """How long a refusal may take to be entered: whoever is refused is not kept waiting for it."""
 
@@ -51,6 +51,10 @@ UNRECORDED = frozenset(
     | {"store-corrupt", "store-full", "store-unavailable"}
 )
 """Failures that leave no record: the database is not there to take it, or it may have been done."""
+SEAL_SECONDS = 2.0
+
+
+SEALER = local_owner("system:sealer")
 
 
 class Job(NamedTuple):
@@ -76,6 +80,16 @@ class Desk(Protocol):
         ...
 
 
+class PromptDesk(Desk, Protocol):
+    """A desk that event loops may ask: it answers hot commands without keeping a thread waiting."""
+
+    def do_soon(
+        self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
+    ) -> bool:
+        """As `LocalDesk.do_soon`."""
+        ...
+
+
 class LocalDesk:
     """The desk of a book in a database that this process reaches itself; thread-safe."""
 
@@ -83,12 +97,20 @@ class LocalDesk:
         self.store = store
         self._gate = Gate()
         self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
-        self._used: dict[UUID, int] = {}
-        self._used_noted_at = time.monotonic()
+        self._reception = Reception(store, self._gate)
+        self._wrote = False
 
     def close(self) -> None:
-        """Close every connection."""
+        """Seal what this desk has written, and close every connection."""
+        if self._wrote:
+            self.seal()
         self.store.close()
+
+    def seal(self) -> None:
+        """Seal what was committed; what the database refuses now, the next one to come seals."""
+        job = Job(Asked(SEALER, SealAudit()), time.monotonic() + SEAL_SECONDS)
+        with suppress(AllotmentError):
+            self._alone(job)
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -105,35 +127,28 @@ class LocalDesk:
             Unauthenticated: it is no token, or not one that is valid now, from there.
             StoreError: the database failed.
         """
-        presented = token_text.parse(bearer)
-        known = self._gate.token(presented.key_id)
-        if known is None:
-            with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
-                known = self._gate.read_token(r, presented.key_id)
-        found = token_text.digest(known.pepper, presented.secret)
-        stored = known.row.digest if known.row is not None else bytes(len(found))
-        if not token_text.same(found, bytes(stored)) or known.row is None:
-            raise Unauthenticated("the token is not known")
-        now = self.store.clock()
-        check_presented(known.row, now, source)
-        self._note_use(known.row.id, now)
-        name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
-        return Actor(name=name, source=str(source) if source is not None else None)
+        return self._reception.authenticate(bearer, source)
+
+    def recognise(self, bearer: str, source: Address | None = None) -> Actor | None:
+        """As `authenticate`, of a token that was looked at just now, without the database.
+
+        Returns:
+            None where that is not known: `authenticate` finds out, and says why not.
+        """
+        return self._reception.recognise(bearer, source)
+
+    def forget_answers(self) -> int:
+        """Delete stored answers that nobody may ask for again; how many.
+
+        Until then, asking again with the same idempotency key gets the first answer.
+        """
+        with self.store.writing(deadline=time.monotonic() + DEADLINE_SECONDS) as tx:
+            return journal.forget(tx, tx.now - ANSWERS_KEPT_SECONDS * 1000)
 
     def cursor_key(self) -> bytes:
         """What cursors are signed with where they leave the house; the same in every process."""
         with self.store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
             return settings.cursor_key(r)
-
-    def _note_use(self, token_id: UUID, now: int) -> None:
-        """Remember that a token was used; now and then, enter it."""
-        self._used[token_id] = now
-        if time.monotonic() - self._used_noted_at < USE_NOTED_SECONDS:
-            return
-        self._used_noted_at = time.monotonic()
-        used, self._used = self._used, {}
-        with suppress(StoreError), self.store.writing(deadline=time.monotonic() + 1.0) as tx:
-            grants.note_use(tx, list(used.items()))
 
     def do(self, command: Command[R], actor: Actor, /) -> R:
         """Carry a command out in one transaction.
@@ -148,6 +163,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
         result: R
         if registry.is_hot(type(command)):
@@ -176,6 +192,7 @@ class LocalDesk:
         wire.check(actor)
         wire.check(command)
         _check_keys(command)
+        self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
         return True
 
@@ -189,6 +206,8 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
+        if isinstance(query, ListEvents | ListAudit):
+            self.seal()
         deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
@@ -230,7 +249,12 @@ class LocalDesk:
         try:
             outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
-            outcomes = [error if permit is not None else None for permit in permits]
+            # What has a key is looked up by it; of the others nobody knows.
+            keyed = [job.asked.request.idempotency_key is not None for job in jobs]
+            outcomes = [
+                error if permit is not None and not key else None
+                for permit, key in zip(permits, keyed, strict=True)
+            ]
         except StoreError:
             outcomes = [None] * len(jobs)  # the transaction's own retries see to it
         left = [place for place, outcome in enumerate(outcomes) if outcome is None]

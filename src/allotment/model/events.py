@@ -64,8 +64,8 @@ class ListAudit(Query[Page[Event]], frozen=True, kw_only=True):
 class Anchor(Result, frozen=True, kw_only=True):
     """Where the log stood: kept outside the database, it proves that nothing before was changed.
 
-    `digest` is of the last block, in hexadecimal. `signature` is Ed25519 over the other fields,
-    in base64, where the installation has a signing key.
+    `digest` is of the last block, in hexadecimal, `at` when it was sealed. `signature` is Ed25519
+    over `signed_bytes`, in base64, where the installation has a signing key.
     """
 
     block: int
@@ -73,6 +73,11 @@ class Anchor(Result, frozen=True, kw_only=True):
     digest: str
     at: int
     signature: str | None = None
+
+    def signed_bytes(self) -> bytes:
+        """What is signed: five lines that any tool can write."""
+        fields = (self.block, self.sequence, self.digest, self.at)
+        return "".join(f"{line}\n" for line in ("allotment anchor 1", *fields)).encode()
 
 
 class AuditReport(Result, frozen=True, kw_only=True):
@@ -98,7 +103,7 @@ class VerifyAudit(Query[AuditReport], frozen=True, kw_only=True):
 
 
 class SealAudit(Command[Anchor], frozen=True, kw_only=True):
-    """Seal the events there are now; the service does so by itself, every moment."""
+    """Seal the events there are now, up to 200,000; the service does so by itself, all the time."""
 
     journaled = False
     needs = Role.ADMIN
@@ -111,12 +116,17 @@ class OperationState(StrEnum):
     NOT_DONE = "not-done"
 
 
+def _nothing() -> msgspec.Raw:
+    return msgspec.Raw(b"null")
+
+
 class Operation(Result, frozen=True, kw_only=True):
     """A keyed command's fate, which never changes afterwards; `answer` is its JSON when done."""
 
     key: str
     state: OperationState
-    answer: msgspec.Raw | None = None
+    # No union with None, of which msgspec would decode nothing but null.
+    answer: msgspec.Raw = msgspec.field(default_factory=_nothing)
 
 
 class ResolveOperation(Command[Operation], frozen=True, kw_only=True):

@@ -286,8 +286,9 @@ class CheckReport(Result, frozen=True, kw_only=True):
 
 
 class BookStatus(Result, frozen=True, kw_only=True):
-    """What the book holds and where."""
+    """What the book holds and where; `complete`: all of it, not just what the actor sees."""
 
+    complete: bool
     version: str
     schema: str
     database: str

@@ -5,7 +5,7 @@ Invariant: what `check` lets pass is valid by type, whichever door or program bu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from hashlib import sha256
 from types import NoneType, UnionType
@@ -59,7 +59,12 @@ def _revealed(value: object) -> str:
     return value.reveal() if isinstance(value, Secret) else _to_wire(value)
 
 
-def _from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
+def _to_plain(value: object) -> Any:  # Any: JSON values are of any type
+    return msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else _to_wire(value)
+
+
+def from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
+    """A value of a type that JSON has no word for, from its text: msgspec's `dec_hook`."""
     parse = _PARSERS.get(kind)
     if parse is None:
         raise TypeError(f"{kind.__name__} has no wire form")
@@ -82,12 +87,12 @@ def encode_revealing(value: object) -> bytes:
 
 def plain(value: object) -> Any:  # Any: JSON values are of any type
     """The same as `encode`, as plain Python values."""
-    return msgspec.to_builtins(value, enc_hook=_to_wire)
+    return msgspec.to_builtins(value, enc_hook=_to_plain)
 
 
 @cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:  # Any: unions are not types to mypy
-    return msgspec.json.Decoder(kind, dec_hook=_from_wire)
+    return msgspec.json.Decoder(kind, dec_hook=from_wire)
 
 
 def decode(kind: type[T], raw: bytes) -> T:
@@ -103,6 +108,18 @@ def decode(kind: type[T], raw: bytes) -> T:
     except msgspec.DecodeError as error:
         raise InvalidValue("request", raw[:60].decode("utf-8", "replace"), str(error)) from error
     return value
+
+
+def decode_each(kinds: Sequence[type[Any]], raw: bytes) -> tuple[Any, ...]:  # Any: of each kind
+    """The values of a JSON array, each of its own kind.
+
+    Raises:
+        InvalidValue: as `decode`, or there are more or fewer.
+    """
+    parts = decode(list[msgspec.Raw], raw)
+    if len(parts) != len(kinds):
+        raise InvalidValue("request", len(parts), f"an array of {len(kinds)} is wanted")
+    return tuple(decode(kind, bytes(part)) for kind, part in zip(kinds, parts, strict=True))
 
 
 def request_hash(command: Command[Any]) -> bytes:  # Any: whatever it answers

@@ -1,17 +1,13 @@
-"""The answer type of each command, read from its type parameter.
+"""What a command happened to, read from its answer.
 
-Invariant: nothing is listed by hand, so no command can be forgotten.
+Invariant: an answer that names no place has none; nothing is guessed.
 """
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any, get_args, get_origin
 from uuid import UUID
 
-from allotment.model.commands import Command
 from allotment.model.grants import Quota, Token
-from allotment.model.queries import Query
 from allotment.model.results import (
     AddressScope,
     AllocatedAddresses,
@@ -38,15 +34,6 @@ _PLACES: dict[type, str] = {
     Quota: "project_id",
     Token: "project_id",
 }
-
-
-@cache
-def answer_type(kind: type[Command[Any]] | type[Query[Any]]) -> Any:  # Any: a type expression
-    """What a command or query of this kind is answered with."""
-    for parent in kind.__orig_bases__:  # type: ignore[union-attr]  # set by typing on generics
-        if get_origin(parent) in (Command, Query):
-            return get_args(parent)[0]
-    raise AssertionError(f"{kind.__name__} does not say what it answers")
 
 
 def place_of(answer: object) -> UUID | None:

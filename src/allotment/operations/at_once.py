@@ -24,7 +24,6 @@ from allotment.store.session import Store
 _NOWHERE = Address.of(4, 0)
 _MARK = '"address":"0.0.0.0"'
 _PLAIN = {
-    "idempotency_key": None,
     "scope": None,
     "fallbacks": (),
     "address": None,
@@ -90,6 +89,7 @@ def _draft(command: AllocateAddress, subnet_id: UUID, now: int) -> Allocation:
 
 
 def _wish(permit: Permit[AllocateAddress], draft: Allocation) -> PlainAllocation:
+    key = permit.request.idempotency_key
     head, _, tail = wire.encode(draft).decode().partition(_MARK)
     return PlainAllocation(
         draft.subnet_id,
@@ -105,6 +105,8 @@ def _wish(permit: Permit[AllocateAddress], draft: Allocation) -> PlainAllocation
         wire.encode(permit.request).decode(),
         head + _MARK[:11],
         '"' + tail,
+        key,
+        wire.request_hash(permit.request) if key is not None else None,
         permit.epoch,
     )
 

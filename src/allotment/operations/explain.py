@@ -34,6 +34,8 @@ LOOK_AGAIN = frozenset(
         "access_grant_once",
         "quota_project",
         "foreign_key",
+        "audit_block_pkey",
+        "audit_block_sequence_once",
     }
 )
 _NAMES = {

@@ -115,6 +115,7 @@ def get_status(r: Read, _query: GetStatus) -> BookStatus:
     """What the book holds."""
     counts = census.everything(r)
     return BookStatus(
+        complete=r.sight.everything,
         version=VERSION,
         schema=HEAD,
         database=r.dialect.shown if r.sight.everything else "",

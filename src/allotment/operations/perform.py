@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from allotment.engine.access import Permit
 from allotment.errors import AllotmentError, IdempotencyMismatch, OperationFenced
 from allotment.model import wire
 from allotment.model.access import Actor
+from allotment.model.answers import decode_answer
 from allotment.model.commands import Batch, Command, ReleaseAddress
 from allotment.model.queries import Query
 from allotment.operations import registry
-from allotment.operations.answers import answer_type, place_of
+from allotment.operations.answers import place_of
 from allotment.operations.gate import Gate
 from allotment.operations.registry import AGAIN, Outcome
 from allotment.store import journal, quotas
@@ -27,6 +26,7 @@ from allotment.store.journal import StoredAnswer
 from allotment.store.session import NeedsPatience, Write
 
 DONE = "done"
+STRANGER = "stranger"
 AnyPermit = Permit[Any]  # Any: whatever the command answers
 
 
@@ -161,13 +161,7 @@ def _answered_before(command: Command[Any], before: StoredAnswer) -> Outcome:
         return OperationFenced(before.key)
     if wire.request_hash(command) != before.request_hash:
         return IdempotencyMismatch(before.key)
-    if isinstance(command, Batch):
-        parts = msgspec.json.decode(before.answer, type=list[msgspec.Raw])
-        return tuple(
-            wire.decode(answer_type(type(part)), bytes(raw))
-            for part, raw in zip(command.commands, parts, strict=True)
-        )
-    return wire.decode(answer_type(type(command)), before.answer)
+    return decode_answer(command, before.answer)
 
 
 def _record(tx: Write, effects: Sequence[tuple[AnyPermit, Any]]) -> None:
@@ -199,6 +193,16 @@ def record_failures(tx: Write, failures: Sequence[tuple[Asked, AllotmentError]])
             events.append(event._replace(outcome=error.code))
     if events:
         tx.dialect.record_events(tx, events)
+
+
+def record_stranger(
+    tx: Write, key_id: str | None, source: str | None, error: AllotmentError
+) -> None:
+    """The event of somebody whose token was refused; `key_id` is the part that may be shown."""
+    told = wire.encode({"do": "Authenticate", "key_id": key_id}).decode()
+    answer = wire.encode({"code": error.code, "message": error.message}).decode()
+    row = EventRow(tx.now, STRANGER, told, answer, error.code, source, None, None)
+    tx.dialect.record_events(tx, [row])
 
 
 def _event(tx: Write, actor: Actor, request: Any, answer: bytes) -> EventRow:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Column, ColumnElement, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from allotment.errors import Phase, StoreError
@@ -91,6 +91,8 @@ class PlainAllocation(NamedTuple):
     command: str
     answer_head: str
     answer_tail: str
+    key: str | None
+    key_hash: bytes | None
     epoch: int | None
 
 
@@ -210,6 +212,14 @@ class Dialect(ABC):
     @abstractmethod
     def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
         """Delete the allocations of addresses that are locked; how many."""
+
+    @staticmethod
+    @abstractmethod
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
+        """A column as the bytes that are stored (numbers: as they are), whatever was put there.
+
+        What is not of the column's kind is shown as something that no value of it looks like.
+        """
 
     @abstractmethod
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, tuple_
+from sqlalchemy import bindparam, delete, insert, select, tuple_
 
 from allotment.store import schema
 from allotment.store.session import Read, Write
@@ -48,3 +48,8 @@ def store(tx: Write, answers: Sequence[StoredAnswer]) -> None:
     """Store answers; a key that another transaction stored first is `idempotency_pkey`."""
     if answers:
         tx.run(insert(I), [{**one._asdict(), "created_at": tx.now} for one in sorted(answers)])
+
+
+def forget(tx: Write, before: int) -> int:
+    """Delete the answers stored before a moment (UTC milliseconds); how many."""
+    return tx.run(delete(I).where(I.c.created_at < before)).rowcount

@@ -15,14 +15,23 @@ from uuid import UUID
 
 import psycopg
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Text,
+    create_engine,
+    event,
+    func,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from allotment.errors import Phase, StoreError
+from allotment.errors import InvalidValue, Phase, StoreError
 from allotment.model.extent import Extent
 from allotment.store import postgres_statements as sql
-from allotment.store.columns import dump_tags, pack, unpack
+from allotment.store.columns import Id, dump_tags, pack, unpack
 from allotment.store.dialect import (
     AllocationRow,
     Dialect,
@@ -58,7 +67,7 @@ class PostgresDialect(Dialect):
     errors = (SQLAlchemyError, psycopg.Error)
 
     def __init__(self, url: str) -> None:
-        place = make_url(url).set(drivername="postgresql+psycopg")
+        place = _place(url)
         self.shown = place.set(drivername="postgresql").render_as_string(hide_password=True)
         query = {"connect_timeout": str(CONNECT_SECONDS), **place.query, "client_encoding": "utf8"}
         given = query.pop("options", "")
@@ -231,6 +240,15 @@ class PostgresDialect(Dialect):
         (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
         return gone.command_tuples or 0
 
+    @staticmethod
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
+        """The server lets nothing of another type in."""
+        if isinstance(column.type, Id):
+            return func.uuid_send(column, type_=LargeBinary)
+        if isinstance(column.type, Text):
+            return func.convert_to(column, "UTF8", type_=LargeBinary)
+        return column
+
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One INSERT, whatever their number."""
         if len(rows) == 1:
@@ -295,6 +313,20 @@ def _bound(row: AllocationRow) -> tuple[Scalar, ...]:
         *row[2:10],
         dump_tags(row.tags),
     )
+
+
+def _place(url: str) -> URL:
+    """The URL, its password where it is not shown."""
+    try:
+        place = make_url(url).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        # Not chained: the library's error may quote the URL.
+        rule = "its user, host, port or database cannot be read"
+        raise InvalidValue("database", "postgresql://...", rule) from None
+    password = place.query.get("password")
+    if isinstance(password, str):
+        place = place.difference_update_query(["password"]).set(password=password)
+    return place
 
 
 # Any: what SQLAlchemy hands a driver.

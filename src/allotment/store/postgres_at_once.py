@@ -19,23 +19,31 @@ AT_ONCE_SCHEMA = (
       text[], text[], text[], text[], text[])
     """,
     # One plain allocation in one statement: the same steps in the same order as the portable path.
-    # No row: the access rules are not the ones of `epoch` any more (NULL: they do not matter), not
-    # a subnet of that placement, nothing free that nobody has locked, or addresses (::1.2.3.4) that
-    # this server and RFC 5952 write differently.
+    # No row: the access rules are not the ones of `epoch` any more (NULL: they do not matter), the
+    # key was used before, not a subnet of that placement, nothing free that nobody has locked, or
+    # addresses (::1.2.3.4) that this server and RFC 5952 write differently.
     """
     CREATE FUNCTION allotment_allocate(
       container uuid, moment bigint, new_id uuid, new_status text, new_hostname text,
       new_mac text, new_description text,
       event_actor text, event_source text, event_request text,
-      event_command text, answer_head text, answer_tail text, epoch bigint
+      event_command text, answer_head text, answer_tail text,
+      event_key text, key_hash bytea, epoch bigint
     ) RETURNS TABLE (taken_family smallint, taken bytea)
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
       extent record;
+      answer text;
     BEGIN
       PERFORM pg_advisory_xact_lock_shared(allotment_queue(container));
       IF epoch <> (SELECT e.value FROM access_epoch e) THEN
         RETURN;
+      END IF;
+      IF event_key IS NOT NULL THEN
+        PERFORM 1 FROM idempotency i WHERE i.actor = event_actor AND i.key = event_key;
+        IF FOUND THEN
+          RETURN;
+        END IF;
       END IF;
       SELECT s.family INTO taken_family FROM subnet s
         WHERE s.id = container AND s.placement = 'lowest'
@@ -60,20 +68,27 @@ AT_ONCE_SCHEMA = (
           (subnet_id, address, id, created_at, status, hostname, mac, description)
         VALUES (container, taken, new_id, moment, new_status, new_hostname, new_mac,
           new_description);
+      answer := answer_head || host(allotment_inet(taken_family, taken)) || answer_tail;
       INSERT INTO event (at, actor, source, request_id, place_id, command, answer)
         VALUES (moment, event_actor, event_source, event_request, container, event_command,
-          answer_head || host(allotment_inet(taken_family, taken)) || answer_tail);
+          answer);
+      IF event_key IS NOT NULL THEN
+        INSERT INTO idempotency (actor, key, request_hash, answer, created_at)
+          VALUES (event_actor, event_key, key_hash, convert_to(answer, 'UTF8'), moment);
+      END IF;
       RETURN NEXT;
     END
     $$
     """,
     # The same for many of one subnet. It may give fewer than there are ids: those of the first.
+    # With keys NULL, none has one.
     """
     CREATE FUNCTION allotment_allocate_many(
       container uuid, moment bigint, ids uuid[], statuses text[], hostnames text[],
       macs text[], descriptions text[],
       actors text[], sources text[], requests text[],
-      commands text[], answer_heads text[], answer_tails text[], epoch bigint
+      commands text[], answer_heads text[], answer_tails text[],
+      keys text[], key_hashes bytea[], epoch bigint
     ) RETURNS TABLE (taken_family smallint, taken bytea)
     LANGUAGE plpgsql VOLATILE AS $$
     DECLARE
@@ -82,6 +97,13 @@ AT_ONCE_SCHEMA = (
       PERFORM pg_advisory_xact_lock_shared(allotment_queue(container));
       IF epoch <> (SELECT e.value FROM access_epoch e) THEN
         RETURN;
+      END IF;
+      IF keys IS NOT NULL THEN
+        PERFORM 1 FROM unnest(actors, keys) AS w (actor, key) CROSS JOIN LATERAL (
+          SELECT 1 FROM idempotency i WHERE i.actor = w.actor AND i.key = w.key LIMIT 1) AS used;
+        IF FOUND THEN
+          RETURN;
+        END IF;
       END IF;
       SELECT s.family INTO taken_family FROM subnet s
         WHERE s.id = container AND s.placement = 'lowest'
@@ -101,12 +123,29 @@ AT_ONCE_SCHEMA = (
           FROM unnest(addresses, ids, statuses, hostnames, macs, descriptions)
             AS w (address, id, status, hostname, mac, description)
           WHERE w.address IS NOT NULL;
-      INSERT INTO event (at, actor, source, request_id, place_id, command, answer)
-        SELECT moment, w.actor, w.source, w.request, container, w.command,
-            w.head || host(allotment_inet(taken_family, w.address)) || w.tail
-          FROM unnest(addresses, actors, sources, requests, commands, answer_heads, answer_tails)
-            AS w (address, actor, source, request, command, head, tail)
-          WHERE w.address IS NOT NULL;
+      IF keys IS NULL THEN
+        INSERT INTO event (at, actor, source, request_id, place_id, command, answer)
+          SELECT moment, w.actor, w.source, w.request, container, w.command,
+              w.head || host(allotment_inet(taken_family, w.address)) || w.tail
+            FROM unnest(addresses, actors, sources, requests, commands, answer_heads, answer_tails)
+              AS w (address, actor, source, request, command, head, tail)
+            WHERE w.address IS NOT NULL;
+      ELSE
+        WITH told AS (
+          INSERT INTO event (at, actor, source, request_id, place_id, command, answer)
+            SELECT moment, w.actor, w.source, w.request, container, w.command,
+                w.head || host(allotment_inet(taken_family, w.address)) || w.tail
+              FROM unnest(addresses, actors, sources, requests, commands, answer_heads,
+                answer_tails) AS w (address, actor, source, request, command, head, tail)
+              WHERE w.address IS NOT NULL
+        )
+        INSERT INTO idempotency (actor, key, request_hash, answer, created_at)
+          SELECT w.actor, w.key, w.hash, convert_to(
+              w.head || host(allotment_inet(taken_family, w.address)) || w.tail, 'UTF8'), moment
+            FROM unnest(addresses, actors, keys, key_hashes, answer_heads, answer_tails)
+              AS w (address, actor, key, hash, head, tail)
+            WHERE w.address IS NOT NULL AND w.key IS NOT NULL;
+      END IF;
       FOREACH taken IN ARRAY addresses LOOP
         RETURN NEXT;
       END LOOP;

@@ -16,11 +16,13 @@ SUBNETS = (
 LOCK_KEYS = "SELECT pg_advisory_xact_lock(n) FROM unnest($1::int8[]) AS n"
 ALLOCATE = (
     "SELECT taken_family, taken"
-    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    " FROM allotment_allocate($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+    " $16)"
 )
 ALLOCATE_MANY = (
     "SELECT taken_family, taken"
-    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    " FROM allotment_allocate_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+    " $15, $16)"
 )
 TAKE = "SELECT taken_first, taken_last FROM allotment_take($1, $2, $3, $4, $5)"
 

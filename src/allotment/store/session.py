@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from allotment.store.dialect import Dialect, PlainAllocation
 
 Clock = Callable[[], int]
+Sign = Callable[[bytes], bytes]
 STREAM_ROWS = 10_000
 
 # After these a connection may be in any state: it is not used again.
@@ -55,9 +56,11 @@ class Read:
         """Execute one statement."""
         return self.conn.execute(statement, params)
 
-    def stream(self, statement: Executable, params: Any = None) -> CursorResult[Any]:
+    def stream(
+        self, statement: Executable, params: Any = None, *, rows: int = STREAM_ROWS
+    ) -> CursorResult[Any]:
         """Execute a query whose rows are fetched as they are read; closed with the transaction."""
-        options = {"yield_per": STREAM_ROWS}
+        options = {"yield_per": rows}
         result = self.conn.execute(statement, params, execution_options=options)
         self._streams.append(result)
         return result
@@ -73,14 +76,16 @@ class Write(Read):
 
     `patient` waits for rows that others have locked; else they are skipped. `deferred` is written
     together with the commit; `owned` is what projects own more or less by then (see `quotas`).
+    `sign` makes the installation's signature, where it has a key.
     """
 
-    __slots__ = ("deferred", "owned", "patient")
+    __slots__ = ("deferred", "owned", "patient", "sign")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int, *, patient: bool) -> None:
         super().__init__(conn, dialect, now)
         self.patient = patient
         self.owned: dict[UUID, tuple[int, int]] = {}
+        self.sign: Sign | None = None
         self.deferred: list[tuple[str, Any]] = []  # Any: the driver's parameters
 
     def defer(self, native: str, params: Any) -> None:  # Any: the driver's parameters
@@ -96,9 +101,10 @@ class Write(Read):
 class Store:
     """One database; hands out transactions."""
 
-    def __init__(self, dialect: Dialect, clock: Clock) -> None:
+    def __init__(self, dialect: Dialect, clock: Clock, sign: Sign | None = None) -> None:
         self.dialect = dialect
         self.clock = clock
+        self.sign = sign
         self._inside = threading.local()
 
     def close(self) -> None:
@@ -120,6 +126,7 @@ class Store:
         """One transaction; commits at the end of the block, rolls back on any exception."""
         with self._guarded("write", deadline) as (conn, enter):
             tx = Write(conn, self.dialect, self.clock(), patient=patient)
+            tx.sign = self.sign
             try:
                 yield tx
             finally:

@@ -13,19 +13,34 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Text,
+    case,
+    cast,
+    create_engine,
+    event,
+    func,
+    or_,
+    type_coerce,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.types import NullType
 
 from allotment.errors import Busy, Phase, StoreError
 from allotment.model.extent import Extent
-from allotment.store.columns import dump_tags, pack, unpack
+from allotment.store.columns import Id, dump_tags, pack, unpack
 from allotment.store.dialect import AllocationRow, Dialect, EventRow, LockedSubnet, SubnetRow
 from allotment.store.session import Write
 from allotment.store.sqlite_errors import translate
 
 BUSY_SECONDS = 10.0
+_NOT_OF_ITS_KIND = 1
 
 _SUBNET = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds"
@@ -260,6 +275,19 @@ class SqliteDialect(Dialect):
         """Each by its key."""
         keys = [(subnet_id.bytes, pack(address)) for address in addresses]
         return _raw(tx.conn).executemany(_RELEASE, keys).rowcount
+
+    @staticmethod
+    def stored(column: Column[Any]) -> ColumnElement[Any]:
+        """The file may hold anything anywhere: text that is none, or no UTF-8."""
+        if isinstance(column.type, Text):
+            kind = "text"
+        elif isinstance(column.type, Id | LargeBinary):
+            kind = "blob"
+        else:
+            return type_coerce(column, NullType)
+        raw = cast(column, LargeBinary)
+        right = or_(func.typeof(column) == kind, column.is_(None))
+        return type_coerce(case((right, raw), else_=_NOT_OF_ITS_KIND), NullType)
 
     def record_events(self, tx: Write, rows: Sequence[EventRow]) -> None:
         """One prepared INSERT for all."""

@@ -1,13 +1,14 @@
 """A book of its own for each test, and the command line that works on it.
 
-Invariant: the desk is real, on a SQLite file; nothing is mocked.
+Invariant: the desk is real, on a SQLite file, here or behind a server; nothing is mocked.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,42 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from allotment import open_book
 from allotment.doors.cli.app import root
+from live_server import LiveServer, make_book
 
 
 @dataclass(frozen=True)
 class Line:
-    """The command line on one book."""
+    """The command line on one book: in a file, or at a server with a token."""
 
     url: str
+    book: Path
+    token: str | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a server keeps the book."""
+        return self.token is not None
+
+    @property
+    def in_database(self) -> str:
+        """The URL of the book itself, whoever keeps it."""
+        return f"sqlite:///{self.book}"
+
+    @property
+    def words(self) -> list[str]:
+        """The global option that says where the book is."""
+        return ["--server" if self.is_remote else "--database", self.url]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the environment must say."""
+        return {} if self.token is None else {"ALLOTMENT_TOKEN": self.token}
 
     def run(self, *words: str, **settings: Any) -> Result:
-        """Run a command line in this process; the database comes first, as a global option."""
-        return CliRunner().invoke(root, ["--database", self.url, *words], **settings)
+        """Run a command line in this process; the book comes first, as a global option."""
+        environment = {**self.environment, **settings.pop("env", {})}
+        return CliRunner().invoke(root, [*self.words, *words], env=environment, **settings)
 
     def __call__(self, *words: str, code: int = 0, **settings: Any) -> str:
         """What a command prints for a person; the exit code must be this one."""
@@ -56,38 +80,64 @@ class Line:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty book."""
+def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The file of an empty book, and the token of its administrator."""
     path = tmp_path_factory.mktemp("template") / "book.db"
-    open_book(f"sqlite:///{path}", create=True).close()
-    return path
+    return path, make_book(path)
 
 
 @pytest.fixture
-def book(template: Path, tmp_path: Path) -> Path:
+def book(admin: tuple[Path, str], tmp_path: Path) -> Path:
     """The file of an empty book for this test."""
-    return Path(shutil.copy(template, tmp_path / "book.db"))
+    return Path(shutil.copy(admin[0], tmp_path / "book.db"))
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing of the machine's own colours the output."""
-    for name in ("ALLOTMENT_DATABASE", "ALLOTMENT_DEBUG", "FORCE_COLOR", "NO_COLOR"):
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the machine's own colours the output or says where the book is."""
+    for name in list(os.environ):
+        if name.startswith("ALLOTMENT_") and name != "ALLOTMENT_TEST_POSTGRES":
+            monkeypatch.delenv(name)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    return
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
 @pytest.fixture
-def line(book: Path) -> Line:
+def local_line(book: Path) -> Line:
+    """The command line on an empty book in a file: for what only that can show."""
+    return Line(f"sqlite:///{book}", book)
+
+
+@pytest.fixture(params=["local", "server"])
+def open_line(
+    request: pytest.FixtureRequest, admin: tuple[Path, str]
+) -> Iterator[Callable[[Path], Line]]:
+    """Gives the command line on a book: the test runs in this process, and against a server."""
+    servers: list[LiveServer] = []
+
+    def open_it(path: Path) -> Line:
+        if request.param == "local":
+            return Line(f"sqlite:///{path}", path)
+        servers.append(LiveServer(f"sqlite:///{path}"))
+        return Line(servers[-1].url, path, admin[1])
+
+    yield open_it
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def line(open_line: Callable[[Path], Line], book: Path) -> Line:
     """The command line on an empty book."""
-    return Line(f"sqlite:///{book}")
+    return open_line(book)
 
 
 @pytest.fixture(scope="session")
-def planned_template(template: Path) -> Path:
+def planned_template(admin: tuple[Path, str]) -> Path:
     """The file of a book with two scopes that overlap, a pool in one of them, and a project."""
-    path = Path(shutil.copy(template, template.with_name("planned.db")))
-    line = Line(f"sqlite:///{path}")
+    path = Path(shutil.copy(admin[0], admin[0].with_name("planned.db")))
+    line = Line(f"sqlite:///{path}", path)
     line("scope", "create", "corp")
     line("scope", "create", "lab")
     line("project", "create", "payments")
@@ -99,6 +149,18 @@ def planned_template(template: Path) -> Path:
 
 
 @pytest.fixture
-def planned(planned_template: Path, tmp_path: Path) -> Line:
+def planned_book(planned_template: Path, tmp_path: Path) -> Path:
+    """The file of a planned book for this test."""
+    return Path(shutil.copy(planned_template, tmp_path / "planned.db"))
+
+
+@pytest.fixture
+def local_planned(planned_book: Path) -> Line:
+    """The command line on a planned book in a file: for what only that can show."""
+    return Line(f"sqlite:///{planned_book}", planned_book)
+
+
+@pytest.fixture
+def planned(open_line: Callable[[Path], Line], planned_book: Path) -> Line:
     """The command line on a planned book."""
-    return Line(f"sqlite:///{shutil.copy(planned_template, tmp_path / 'planned.db')}")
+    return open_line(planned_book)

@@ -130,34 +130,36 @@ def test_5_is_exhausted(planned: Any) -> None:
     assert planned.fault(*wish, code=5)["code"] == "pool-exhausted"
 
 
-def test_7_is_a_store_that_holds_no_book_and_says_what_to_run(tmp_path: Path, line: Any) -> None:
+def test_7_is_a_store_that_holds_no_book_and_says_what_to_run(
+    tmp_path: Path, local_line: Any
+) -> None:
     other = tmp_path / "other.db"
     with sqlite3.connect(other) as raw:
         raw.execute("CREATE TABLE t (x)")
     raw.close()
-    fault = line.fault("status", "--database", f"sqlite:///{other}", code=7)
+    fault = local_line.fault("status", "--database", f"sqlite:///{other}", code=7)
     assert fault["code"] == "schema-mismatch"
     assert "allotment init" in fault["hint"]
 
 
-def test_7_is_a_database_that_cannot_be_reached(line: Any) -> None:
+def test_7_is_a_database_that_cannot_be_reached(local_line: Any) -> None:
     pytest.importorskip("psycopg")
     url = "postgresql://nobody:hidden@127.0.0.1:1/none"
-    result = line.run("status", "--database", url)
+    result = local_line.run("status", "--database", url)
     assert result.exit_code == 7, result.output
     assert "hidden" not in result.output
     assert "Traceback" not in result.output
 
 
-def test_7_is_a_file_that_is_no_database(tmp_path: Path, line: Any) -> None:
+def test_7_is_a_file_that_is_no_database(tmp_path: Path, local_line: Any) -> None:
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"this is no database, but long enough to look like one" * 40)
-    result = line.run("status", "--database", f"sqlite:///{garbage}")
+    result = local_line.run("status", "--database", f"sqlite:///{garbage}")
     assert result.exit_code == 7, result.output
 
 
-def test_2_is_a_database_url_of_no_known_form(line: Any) -> None:
-    fault = line.fault("status", "--database", "mysql://x/y", code=2)
+def test_2_is_a_database_url_of_no_known_form(local_line: Any) -> None:
+    fault = local_line.fault("status", "--database", "mysql://x/y", code=2)
     assert fault["facts"]["field"] == "database"
 
 

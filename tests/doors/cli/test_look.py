@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,12 +145,22 @@ def test_a_tree_of_nothing_says_how_to_begin(line: Any) -> None:
 def test_status_says_where_and_how_much(planned: Any) -> None:
     status = planned.json("status")
     assert set(status) == STATUS
-    assert (status["database"], status["scopes"], status["subnets"]) == (planned.url, 2, 3)
+    assert (status["database"], status["scopes"], status["subnets"]) == (planned.in_database, 2, 3)
 
 
-def test_init_says_where_the_book_is_and_may_be_repeated(line: Any) -> None:
-    assert line("init").startswith(f"the book is ready: {line.url}\n")
-    assert set(line.json("init")) == STATUS
+def test_init_says_where_the_book_is_and_may_be_repeated(local_line: Any) -> None:
+    assert local_line("init").startswith(f"the book is ready: {local_line.url}\n")
+    assert set(local_line.json("init")) == STATUS
+
+
+def test_init_is_for_databases_and_says_so_of_a_server(line: Any) -> None:
+    if line.is_remote:
+        fault = line.fault("init", code=2)
+        assert "a server makes its own" in fault["message"]
+        assert line.url in fault["message"]
+        assert "serves the book in a database" in line.fault("serve", code=2)["message"]
+    else:
+        line("init")
 
 
 def test_a_clean_book_is_proved_clean(planned: Any) -> None:
@@ -165,7 +174,7 @@ def test_a_clean_book_is_proved_clean(planned: Any) -> None:
 
 
 def test_a_fault_is_named_and_what_is_derived_is_repaired(planned: Any) -> None:
-    with sqlite3.connect(Path(planned.url.removeprefix("sqlite:///"))) as raw:
+    with sqlite3.connect(planned.book) as raw:
         raw.execute("DELETE FROM free_extent WHERE container_id IN (SELECT id FROM subnet)")
     raw.close()
     report = planned.json("check", code=8)
@@ -177,7 +186,7 @@ def test_a_fault_is_named_and_what_is_derived_is_repaired(planned: Any) -> None:
     repaired = planned.json("check", "--repair")
     assert repaired["clean"] is True
     assert repaired["repaired"] >= 1
-    with sqlite3.connect(Path(planned.url.removeprefix("sqlite:///"))) as raw:
+    with sqlite3.connect(planned.book) as raw:
         raw.execute("DELETE FROM free_extent WHERE container_id IN (SELECT id FROM subnet)")
     raw.close()
     assert "repaired 3 containers\nthe book is clean\n" in planned("check", "--repair")
@@ -188,5 +197,5 @@ def test_a_desk_of_the_library_sees_what_the_command_line_did(planned: Any) -> N
     from allotment.model.queries import GetStatus
 
     planned("allocate", "web")
-    with open_book(planned.url) as desk:
+    with open_book(planned.in_database) as desk:
         assert desk.ask(GetStatus(), local_owner()).allocations == 1

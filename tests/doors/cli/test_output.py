@@ -107,7 +107,7 @@ def test_without_a_terminal_a_table_is_plain_and_never_folded(planned: Any) -> N
     told = planned("scope", "list")
     assert "\x1b" not in told
     assert long in told
-    assert told.splitlines()[0].split() == ["NAME", "DESCRIPTION", "ID"]
+    assert told.splitlines()[0].split() == ["NAME", "PROJECT", "DESCRIPTION", "ID"]
 
 
 def test_colour_is_for_terminals_and_no_color_is_respected(
@@ -128,7 +128,7 @@ def test_an_output_without_unicode_gets_ascii_and_escapes(planned: Any) -> None:
     runner = CliRunner(charset="ascii")
 
     def printed(*words: str) -> str:
-        result = runner.invoke(root, ["--database", planned.url, *words])
+        result = runner.invoke(root, [*planned.words, *words], env=planned.environment)
         assert result.exit_code == 0, result.output
         return result.stdout_bytes.decode("ascii")
 

@@ -41,7 +41,7 @@ def test_every_change_is_keyed_so_that_a_lost_commit_can_be_found(
     on_postgres("allocate", "web")
     on_postgres("allocate", "web", "--count", "3")
     on_postgres("subnet", "update", "web", "--range", "10.0.0.9-10.0.0.99", "--tag", "t")
-    assert on_postgres("release", "web", "10.0.0.2") == {"count": 1}
+    assert on_postgres("release", "web", "10.0.0.2")["count"] == 1
     with psycopg.connect(blank_postgres_url) as connection:
         keys = [row[0] for row in connection.execute("SELECT key FROM idempotency")]
     assert len(keys) == 6

@@ -38,17 +38,19 @@ def test_a_new_file_becomes_a_book_at_the_first_command(tmp_path: Path) -> None:
 
 
 def test_answers_and_errors_have_a_stream_each(planned: Any) -> None:
-    good = run("--database", planned.url, "allocate", "web", "--output", "json")
+    env = {**os.environ, **planned.environment}
+    good = run(*planned.words, "allocate", "web", "--output", "json", env=env)
     assert (good.returncode, good.stderr) == (0, "")
     assert json.loads(good.stdout)["items"][0]["address"] == "10.0.0.2"
-    bad = run("--database", planned.url, "allocate", "nope", "--output", "json")
+    bad = run(*planned.words, "allocate", "nope", "--output", "json", env=env)
     assert (bad.returncode, bad.stdout) == (3, "")
     assert json.loads(bad.stderr)["code"] == "not-found"
 
 
-def loaded_by(*words: str) -> set[str]:
+def loaded_by(*words: str, **environment: str) -> set[str]:
     """The packages that a command line imports; coverage's own are none of ours."""
     clean = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
+    clean.update(environment)
     told = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "allotment", *words],
         capture_output=True, text=True, check=True, env=clean,
@@ -67,15 +69,17 @@ def test_the_help_of_all_commands_imports_none_of_them() -> None:
 
 
 def test_an_allocation_needs_neither_rich_nor_migrations(planned: Any) -> None:
-    loaded = loaded_by("--database", planned.url, "allocate", "web")
-    assert "sqlalchemy" in loaded
+    loaded = loaded_by(*planned.words, "allocate", "web", **planned.environment)
+    assert ("sqlalchemy" in loaded) is not planned.is_remote, "a server's book needs no database"
+    assert ("urllib3" in loaded) is planned.is_remote
     assert not loaded & {"rich", "alembic", "psycopg"}
 
 
 def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
     planned("allocate", "v6", "--count", "3000")
     with subprocess.Popen(
-        [*COMMAND, "--database", planned.url, "allocation", "list", "v6", "--all"],
+        [*COMMAND, *planned.words, "allocation", "list", "v6", "--all"],
+        env={**os.environ, **planned.environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -90,10 +94,11 @@ def test_a_reader_that_goes_away_is_no_error(planned: Any) -> None:
 class Terminal:
     """A process of the command line on a terminal of its own; it never outlives the test."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, **environment: str) -> None:
         self.ours, theirs = pty.openpty()
+        env = {**os.environ, **environment}
         self.process = subprocess.Popen(
-            [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs
+            [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
         )
         os.close(theirs)
 
@@ -125,7 +130,8 @@ class Terminal:
 def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
     """A real terminal, a real question, a real signal."""
     planned("allocate", "web")
-    with Terminal("--database", planned.url, "subnet", "delete", "web", "--cascade") as terminal:
+    words = (*planned.words, "subnet", "delete", "web", "--cascade")
+    with Terminal(*words, **planned.environment) as terminal:
         shown = terminal.read_until(b"[y/N]")
         assert b"This would remove 1 allocation, 1 subnet." in shown
         assert terminal.interrupt() == 130
@@ -134,7 +140,8 @@ def test_an_interrupt_ends_with_130_and_changes_nothing(planned: Any) -> None:
 
 def test_a_yes_at_the_terminal_deletes(planned: Any) -> None:
     planned("allocate", "web")
-    with Terminal("--database", planned.url, "subnet", "delete", "web", "--cascade") as terminal:
+    words = (*planned.words, "subnet", "delete", "web", "--cascade")
+    with Terminal(*words, **planned.environment) as terminal:
         terminal.read_until(b"[y/N]")
         os.write(terminal.ours, b"y\n")
         terminal.read_until(b"deleted")
@@ -149,13 +156,13 @@ def test_each_shell_gets_its_completion_script(shell: str, line: Any) -> None:
     assert "allotment" in script
 
 
-def complete(url: str, *words: str) -> set[str]:
+def complete(where: dict[str, str], *words: str) -> set[str]:
     """What bash would be told to complete the last word with."""
     asked = {
         "_ALLOTMENT_COMPLETE": "bash_complete",
         "COMP_WORDS": " ".join(["allotment", *words]),
         "COMP_CWORD": str(len(words)),
-        "ALLOTMENT_DATABASE": url,
+        **where,
     }
     answered = CliRunner().invoke(root, [], prog_name="allotment", env=asked)
     assert answered.stderr == ""
@@ -163,15 +170,28 @@ def complete(url: str, *words: str) -> set[str]:
 
 
 def test_a_shell_completes_commands_and_the_names_in_the_book(planned: Any) -> None:
-    assert complete(planned.url, "allo") == {"allocate", "allocation"}
-    assert complete(planned.url, "allocate", "we") == {"web"}
-    assert complete(planned.url, "subnet", "show", "2001") == {"2001:db8::/64"}
-    assert complete(planned.url, "usage", "co") == {"corp", "corp-v4"}
-    assert complete(planned.url, "allocate", "web", "--owner", "p") == {"payments"}
+    place = "ALLOTMENT_SERVER" if planned.is_remote else "ALLOTMENT_DATABASE"
+    where = {place: planned.url, **planned.environment}
+    planned("token", "create", "deploy")
+    assert complete(where, "allo") == {"allocate", "allocation"}
+    assert complete(where, "allocate", "we") == {"web"}
+    assert complete(where, "subnet", "show", "2001") == {"2001:db8::/64"}
+    assert complete(where, "usage", "co") == {"corp", "corp-v4"}
+    assert complete(where, "allocate", "web", "--owner", "p") == {"payments"}
+    assert complete(where, "token", "show", "d") == {"deploy"}
+    assert complete(where, "grant", "create", "token") == {"token:bootstrap", "token:deploy"}
+    assert complete(where, "grant", "create", "token:deploy", "viewer", "--on-subnet", "we") == {
+        "web"
+    }
 
 
 def test_completing_makes_no_book_and_hides_every_error(tmp_path: Path) -> None:
     path = tmp_path / "none.db"
-    assert complete(f"sqlite:///{path}", "allocate", "") == set()
+    assert complete({"ALLOTMENT_DATABASE": f"sqlite:///{path}"}, "allocate", "") == set()
     assert not path.exists()
-    assert complete("postgresql://127.0.0.1:1/none", "allocate", "") == set()
+    for where in (
+        {"ALLOTMENT_DATABASE": "postgresql://127.0.0.1:1/none"},
+        {"ALLOTMENT_SERVER": "http://127.0.0.1:1", "ALLOTMENT_TOKEN": "t"},
+        {"ALLOTMENT_SERVER": "http://127.0.0.1:1"},
+    ):
+        assert complete(where, "allocate", "") == set()

@@ -7,14 +7,14 @@ claim is shown on a file of our own as well.
 from __future__ import annotations
 
 import io
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from allotment import local_owner, open_book
+from allotment import connect, local_owner, open_book
 from allotment.doors.exchange.csv_import import import_csv
 from allotment.doors.exchange.netbox import import_netbox
 from allotment.doors.exchange.report import Report
@@ -30,6 +30,7 @@ from allotment.model.queries import (
     ListSubnets,
 )
 from allotment.model.wire import plain
+from live_server import LiveServer, copy_of, make_book
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files"
@@ -47,27 +48,47 @@ _OWN = (
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of an empty book."""
+def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The file of an empty book, and the token of its administrator."""
     path = tmp_path_factory.mktemp("template") / "book.db"
-    open_book(f"sqlite:///{path}", create=True).close()
-    return path
+    return path, make_book(path)
 
 
-@pytest.fixture
-def new_seat(template: Path, tmp_path: Path) -> Iterator[Callable[[], DeskSeat]]:
-    """Makes books: each call opens another, empty one in a file of its own."""
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing of the machine's own says where the book is."""
+    for name in list(os.environ):
+        if name.startswith("ALLOTMENT_") and name != "ALLOTMENT_TEST_POSTGRES":
+            monkeypatch.delenv(name)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+
+
+@pytest.fixture(params=["local", "server"])
+def new_seat(
+    request: pytest.FixtureRequest, admin: tuple[Path, str], tmp_path: Path
+) -> Iterator[Callable[[], DeskSeat]]:
+    """Makes books: each call opens another, empty one, in a file of its own or at a server."""
     made: list[DeskSeat] = []
+    servers: list[LiveServer] = []
 
     def make() -> DeskSeat:
-        path = shutil.copy(template, tmp_path / f"book{len(made)}.db")
-        made.append(DeskSeat(open_book(f"sqlite:///{path}"), local_owner()))
+        path = copy_of(admin[0], tmp_path / f"book{len(made)}.db")
+        if request.param == "local":
+            made.append(DeskSeat(open_book(path), local_owner()))
+        else:
+            servers.append(LiveServer(path))
+            desk = connect(servers[-1].url, token=admin[1])
+            made.append(DeskSeat(desk, desk.actor))
         return made[-1]
 
     yield make
     for seat in made:
         assert seat.ask(CheckBook()).clean, "whatever happened, the book is clean"
         seat.desk.close()
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture

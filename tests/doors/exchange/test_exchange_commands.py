@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,21 +13,27 @@ from click.testing import CliRunner, Result
 
 from allotment.doors.cli.app import root
 from allotment.doors.exchange import demo_plan
+from live_server import LiveServer, make_book
 
 SUMMARY = {"file", "format", "dry_run", "counts", "kinds", "items", "next"}
 
 
 @dataclass(frozen=True)
 class Line:
-    """The command line on a book that is not there yet."""
+    """The command line on a book: a file that is not there yet, or one at a server."""
 
     path: Path
+    server: str | None = None
+    token: str = ""
 
     def run(self, *words: str, **settings: Any) -> Result:
         """Run a command line in this process."""
-        return CliRunner().invoke(
-            root, ["--database", f"sqlite:///{self.path}", *words], **settings
-        )
+        if self.server is None:
+            where = ["--database", f"sqlite:///{self.path}"]
+        else:
+            where = ["--server", self.server]
+        env = {"ALLOTMENT_TOKEN": self.token}
+        return CliRunner().invoke(root, [*where, *words], env=env, **settings)
 
     def __call__(self, *words: str, code: int = 0, **settings: Any) -> str:
         """What it prints; the exit code must be this one."""
@@ -40,11 +47,21 @@ class Line:
 
 
 @pytest.fixture
-def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
+def local_line(tmp_path: Path) -> Line:
     """The command line on a new book."""
-    for name in ("ALLOTMENT_DATABASE", "ALLOTMENT_DEBUG", "FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
     return Line(tmp_path / "new.db")
+
+
+@pytest.fixture(params=["local", "server"])
+def line(request: pytest.FixtureRequest, local_line: Line) -> Iterator[Line]:
+    """The command line on a new book, and on one at a server."""
+    if request.param == "local":
+        yield local_line
+        return
+    token = make_book(local_line.path)
+    server = LiveServer(f"sqlite:///{local_line.path}")
+    yield Line(local_line.path, server.url, token)
+    server.close()
 
 
 def test_an_import_tells_what_became_of_each_kind_and_why(line: Line, files: Path) -> None:
@@ -66,10 +83,10 @@ def test_the_report_for_a_program_has_every_row(line: Line, files: Path) -> None
     assert by_csv.splitlines()[0] == "kind,source,label,outcome,reason,code,left_out"
 
 
-def test_a_dry_run_makes_not_even_the_book(line: Line, files: Path) -> None:
-    told = line("import", "csv", str(files / "plan.csv"), "--dry-run", code=4)
+def test_a_dry_run_makes_not_even_the_book(local_line: Line, files: Path) -> None:
+    told = local_line("import", "csv", str(files / "plan.csv"), "--dry-run", code=4)
     assert "nothing was changed" in told
-    assert not line.path.exists()
+    assert not local_line.path.exists()
 
 
 def test_a_dry_run_says_what_the_import_then_does(line: Line, files: Path) -> None:

@@ -58,10 +58,23 @@ SECTIONS: Final[Mapping[str, Mapping[str, Home]]] = {
         "usage": Home("usage", "usage", "Show how full things are."),
         "free": Home("look", "free", "List free space, as ranges or prefixes."),
     },
+    "Who may do what, and who did": {
+        "login": Home("login", "login", "Work on the book of a server from now on."),
+        "logout": Home("login", "logout", "Forget the login."),
+        "whoami": Home("login", "whoami", "Show which book is asked, and whom it takes you for."),
+        "token": Home("tokens", "token_group", "API tokens: who comes in without a person."),
+        "grant": Home("grants", "grant_group", "Grants: who may do what, on what."),
+        "events": Home("events", "events", "List the changes of the book, or follow them."),
+        "operation": Home("events", "operation", "Find out what became of a keyed command."),
+        "audit": Home("audit", "audit_group", "The audit log, and the proof that it is whole."),
+    },
     "Bring in, take along": {
         "import": Home("exchange", "import_group", "Bring in address plans from elsewhere."),
         "export": Home("exchange", "export_group", "Write the book out as CSV or JSON."),
         "completion": Home("completion", "completion", "Print a shell's completion script."),
+    },
+    "Serve": {
+        "serve": Home("serve", "serve", "Serve the book to others, over HTTP."),
     },
 }
 

@@ -27,6 +27,7 @@ def init(invocation: Invocation) -> None:
 
     Example: allotment init --database postgresql://ipam@db/ipam
     """
+    invocation.refuse_server("'init' makes a book in a database, and a server makes its own")
     invocation.create = True
     status = invocation.ask(GetStatus())
     output.resource(invocation, status, f"the book is ready: {status.database}")

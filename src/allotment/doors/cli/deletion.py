@@ -5,13 +5,12 @@ Invariant: nothing that holds something is deleted without `--cascade` and a yes
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 
 import click
 
 from allotment.doors.cli import output
-from allotment.doors.cli.failures import NotConfirmed
+from allotment.doors.cli.confirming import confirm
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.tables import shown
@@ -62,7 +61,4 @@ def _confirm(what: str, would: Deleted) -> None:
         return
     asked = f"deleting {what} with all that is inside"
     click.echo(f"This would remove {shown('contents', would.contents)}.", err=True)
-    if not sys.stdin.isatty():
-        raise NotConfirmed(asked, asked=False)
-    if not click.confirm(f"Delete {visible(what)}?", err=True):
-        raise NotConfirmed(asked, asked=True)
+    confirm(asked, f"Delete {visible(what)}?")

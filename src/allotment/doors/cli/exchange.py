@@ -99,12 +99,11 @@ def _run(invocation: Invocation, file: BinaryIO, bring_in: _Import, how: tuple[s
 def _rehearsal(invocation: Invocation) -> Seat:
     """A seat that changes nothing; a book that does not exist yet stays so."""
     from allotment.bootstrap import local_owner, open_book
-    from allotment.config import is_new, parse_url
 
     memory = open_book("sqlite://")
     click.get_current_context().call_on_close(memory.close)
     stage = DeskSeat(memory, local_owner())
-    if is_new(parse_url(invocation.database)):
+    if invocation.is_new:
         return stage
     return Rehearsal(invocation, stage)
 

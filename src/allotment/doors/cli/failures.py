@@ -43,7 +43,7 @@ Exit codes:
   5  exhausted: not enough free space
   6  refused: not allowed, or not confirmed
   7  the store is unavailable: the database cannot serve this now
-  8  'allotment check' found faults
+  8  'allotment check' found faults, or 'allotment audit verify' did
   130  interrupted, 141  the reader of the output went away"""
 
 HINTS: Final[Mapping[str, str]] = {
@@ -52,7 +52,7 @@ HINTS: Final[Mapping[str, str]] = {
     "ambiguous": "add --scope NAME, or use the id ('allotment search TEXT' shows ids)",
     "bug": "please report this; 'allotment check' shows whether the book is sound",
     "busy": "nothing was changed; run the same command again",
-    "commit-unknown": "look before you repeat ('allotment search'); with --key repeating is safe",
+    "commit-unknown": "'allotment operation KEY' finds out; without a key, look before you repeat",
     "constraint-failed": "somebody changed the same thing meanwhile; look, then try again",
     "deadline-exceeded": "nothing was changed; try again when the database is less busy",
     "deadlock": "nothing was changed; run the same command again",
@@ -61,7 +61,7 @@ HINTS: Final[Mapping[str, str]] = {
     "identifier-taken": "'allotment allocation list --identifier I' shows what has it",
     "in-use": "'--cascade' removes what is inside too, after showing what that is",
     "invalid-value": "'--help' after the command words shows what is expected",
-    "misconfigured": "check --database (or ALLOTMENT_DATABASE), and the rights there",
+    "misconfigured": "is --database or --server right ('allotment whoami'), and the rights there?",
     "not-confirmed": "add --yes to go ahead without being asked",
     "not-found": "'allotment search TEXT' finds by the beginning of a name",
     "not-primary": "connect to the primary database, or wait until the failover is over",
@@ -77,7 +77,7 @@ HINTS: Final[Mapping[str, str]] = {
     "store-corrupt": "stop writing to it, and restore from a backup",
     "store-error": "please report this, with the database's own log",
     "store-full": "nothing was changed; make room for the database",
-    "store-unavailable": "is the database running, and --database (or ALLOTMENT_DATABASE) right?",
+    "store-unavailable": "is it running, and --database or --server ('allotment whoami') right?",
     "too-large": "send less at once",
     "unauthenticated": "'allotment login --server URL' takes a new token",
     "unexpected": "run it again with --debug, and report what that shows",

@@ -1,7 +1,7 @@
 """Options that every command takes, wherever on the line they stand.
 
-Invariant: `--database`, `--output` and `--debug` mean the same before, between and after the
-command words, and the last one wins.
+Invariant: `--database`, `--server`, `--output` and `--debug` mean the same before, between and
+after the command words, and the last one wins.
 """
 
 from __future__ import annotations
@@ -44,6 +44,14 @@ def everywhere() -> tuple[click.Option, ...]:
             help="Where the book is: sqlite:///path or postgresql://user@host/name."
             " Default: $ALLOTMENT_DATABASE, else a file in your data folder."
             " (Passwords belong in ~/.pgpass.)",
+        ),
+        kept_option(
+            "--server",
+            name="server",
+            metavar="URL",
+            help="The server that keeps the book: https://host. Default: $ALLOTMENT_SERVER, else"
+            " what you logged in to. (Tokens belong in 'allotment login', $ALLOTMENT_TOKEN or the"
+            " file that $ALLOTMENT_TOKEN_FILE names.)",
         ),
         kept_option(
             "--output",

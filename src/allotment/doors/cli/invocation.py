@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from allotment.desk import LocalDesk
+    from allotment.choice import Choice
+    from allotment.desk import Desk
     from allotment.model.access import Actor
     from allotment.model.commands import Command
     from allotment.model.queries import Query
@@ -21,7 +22,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 PAGE_SIZE = 100
 PAGE_SIZE_MAX = 1000
-_LONG_BATCH = 10
 
 
 @dataclass
@@ -45,12 +45,14 @@ class Invocation:
     """The options that every command has; the last one given wins."""
 
     database: str | None = None
+    server: str | None = None
     output: str = "table"
     scope: str | None = None
     debug: bool = False
     create: bool = False
+    hurried: bool = False
     listing: Listing = field(default_factory=Listing)
-    _at: tuple[LocalDesk, Actor] | None = None
+    _at: tuple[Desk, Actor, Choice] | None = None
 
     @property
     def is_table(self) -> bool:
@@ -58,25 +60,20 @@ class Invocation:
         return self.output == "table"
 
     def do(self, command: Command[R]) -> R:
-        """Carry a command out on the book, as the person at this machine.
+        """Carry a command out on the book.
 
         Where a commit can be lost on its way, the command gets a key if it has none: with it, the
-        desk finds out by itself whether the commit happened. A long batch gets none: its stored
-        answer would be as large, and an import that is run again finds what is there.
+        desk finds out by itself whether the commit happened. (A server's desk sees to that
+        itself.)
         """
-        desk, actor = self._open()
-        if command.idempotency_key is None and self._is_remote() and not _is_long(command):
-            from uuid import uuid4
-
-            from msgspec.structs import replace
-
-            command = replace(command, idempotency_key=f"cli-{uuid4()}")
+        desk, actor, choice = self._open()
+        command = _keyed(command, choice)
         with _waiting(command):
             return desk.do(command, actor)
 
     def ask(self, query: Query[R]) -> R:
         """Answer a query from the book."""
-        desk, actor = self._open()
+        desk, actor, _ = self._open()
         with _waiting(query):
             return desk.ask(query, actor)
 
@@ -108,23 +105,56 @@ class Invocation:
             self._at[0].close()
             self._at = None
 
-    def _is_remote(self) -> bool:
-        from allotment.config import parse_url
+    @property
+    def choice(self) -> Choice:
+        """Which book is meant."""
+        from allotment.choice import chosen
 
-        return not parse_url(self.database).startswith("sqlite:")
+        return chosen(self.database, self.server)
 
-    def _open(self) -> tuple[LocalDesk, Actor]:
+    @property
+    def is_new(self) -> bool:
+        """Whether asking for anything would make the book."""
+        from allotment.choice import InDatabase
+
+        choice = self.choice
+        return isinstance(choice, InDatabase) and choice.is_new
+
+    def refuse_server(self, why: str) -> None:
+        """Refuse what can be done only where the database is.
+
+        Raises:
+            click.UsageError: the book meant is at a server.
+        """
+        from allotment.choice import AtServer
+
+        choice = self.choice
+        if isinstance(choice, AtServer):
+            import click
+
+            raise click.UsageError(f"{why}; the book meant is at {choice.url}: give --database")
+
+    def _open(self) -> tuple[Desk, Actor, Choice]:
         if self._at is None:
-            from allotment.bootstrap import local_owner, open_book
+            from allotment.bootstrap import open_desk
 
-            self._at = open_book(self.database, create=self.create), local_owner()
+            choice = self.choice
+            desk, actor = open_desk(choice, create=self.create, hurried=self.hurried)
+            self._at = desk, actor, choice
         return self._at
 
 
-def _is_long(command: Command[Any]) -> bool:  # Any: whatever it answers
-    from allotment.model.commands import Batch
+def _keyed(command: Command[R], choice: Choice) -> Command[R]:
+    from allotment.choice import InDatabase
+    from allotment.model.keys import wants_key
 
-    return isinstance(command, Batch) and len(command.commands) > _LONG_BATCH
+    if isinstance(choice, InDatabase) and choice.may_lose_answers and wants_key(command):
+        from uuid import uuid4
+
+        from msgspec.structs import replace
+
+        return replace(command, idempotency_key=f"cli-{uuid4()}")
+    return command
 
 
 def _waiting(request: Command[Any] | Query[Any]) -> AbstractContextManager[object]:

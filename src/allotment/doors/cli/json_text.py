@@ -24,6 +24,11 @@ def document(value: object) -> str:
     return _text(plain(value), indent=2) + "\n"
 
 
+def line(value: object) -> str:
+    """One resource on one line: for streams of them."""
+    return _text(plain(value)) + "\n"
+
+
 def listing(items: Iterable[object], cursor: str | None) -> Iterator[str]:
     """Many resources, an item on each line, as they come."""
     yield from listing_of_texts((_text(plain(item)) for item in items), cursor)

@@ -150,6 +150,11 @@ def write(text: str) -> None:
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding) if ascii_only() else text)
 
 
+def flush() -> None:
+    """Let a reader have what was written so far."""
+    sys.stdout.flush()
+
+
 def write_all(pieces: Iterable[str]) -> None:
     """Put pieces of text on the standard output, some hundreds at a time."""
     rest = iter(pieces)

@@ -10,6 +10,7 @@ import click
 from allotment.doors.cli import deletion, options, output
 from allotment.doors.cli.grammar import DoorGroup
 from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.quota import quota
 from allotment.doors.cli.suggestions import projects
 from allotment.doors.cli.values import changed
 from allotment.model.commands import CreateProject, DeleteProject, UpdateProject
@@ -89,3 +90,6 @@ def delete(invocation: Invocation, project: str, *, yes: bool) -> None:  # noqa:
     """
     deleted = invocation.do(DeleteProject(project=project))
     deletion.report(invocation, f"project {project}", deleted)
+
+
+project_group.add_command(quota)

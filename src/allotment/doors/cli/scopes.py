@@ -5,13 +5,15 @@ Invariant: each command is one command or query of the model.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from allotment.doors.cli import deletion, options, output
 from allotment.doors.cli.grammar import DoorGroup
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.suggestions import scopes
-from allotment.doors.cli.values import changed
+from allotment.doors.cli.values import changed, cleared
 from allotment.model.commands import CreateAddressScope, DeleteAddressScope, UpdateAddressScope
 from allotment.model.queries import GetAddressScope, ListAddressScopes, PreviewDelete
 from allotment.model.results import AddressScope
@@ -27,16 +29,26 @@ def scope_group() -> None:
 
 @scope_group.command()
 @click.argument("name")
+@options.project
 @options.description
 @options.key
 @click.pass_obj
-def create(invocation: Invocation, name: str, description: str | None, key: str | None) -> None:
-    """Open an address scope.
+def create(
+    invocation: Invocation,
+    name: str,
+    *,
+    project: str | None,
+    description: str | None,
+    key: str | None,
+) -> None:
+    """Open an address scope; what is granted on its project holds inside it.
 
     Example: allotment scope create corp --description "the office network"
     """
     made = invocation.do(
-        CreateAddressScope(name=name, description=description or "", idempotency_key=key)
+        CreateAddressScope(
+            name=name, project=project, description=description or "", idempotency_key=key
+        )
     )
     output.resource(invocation, made, f"address scope {made.name} created")
 
@@ -60,23 +72,22 @@ def show(invocation: Invocation, scope: str) -> None:
 @scope_group.command()
 @click.argument("scope", shell_complete=scopes)
 @click.option("--name", help="The new name.")
+@options.project
+@options.no_project
 @options.description
 @options.if_version
 @click.pass_obj
-def update(
-    invocation: Invocation,
-    scope: str,
-    *,
-    name: str | None,
-    description: str | None,
-    if_version: int | None,
-) -> None:
-    """Change an address scope's name or description.
+def update(invocation: Invocation, /, scope: str, **wish: Any) -> None:  # Any: see the options
+    """Change an address scope's name, project or description.
 
-    Example: allotment scope update corp --name office
+    Example: allotment scope update corp --name office --project network
     """
     command = UpdateAddressScope(
-        scope=scope, name=changed(name), description=changed(description), version=if_version
+        scope=scope,
+        name=changed(wish["name"]),
+        project=cleared(wish["project"], wish["no_project"], "project"),
+        description=changed(wish["description"]),
+        version=wish["if_version"],
     )
     output.resource(invocation, invocation.do(command), "address scope updated")
 

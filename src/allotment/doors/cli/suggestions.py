@@ -24,9 +24,8 @@ def _suggesting(read: Callable[[Invocation], Iterable[str]]) -> Suggest:
     def suggest(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
         invocation = context.find_object(Invocation) or Invocation()
         try:
-            from allotment.config import is_new, parse_url
-
-            if is_new(parse_url(invocation.database)):
+            invocation.hurried = True
+            if invocation.is_new:
                 return []
             return sorted({name for name in read(invocation) if name.startswith(begun)})
         except Exception:  # noqa: BLE001 - a shell that completes has no place for an error
@@ -74,7 +73,20 @@ def _containers(invocation: Invocation) -> Iterable[str]:
     yield from _subnets(invocation)
 
 
+def _tokens(invocation: Invocation) -> Iterable[str]:
+    from allotment.model.grants import ListTokens
+
+    page = invocation.ask(ListTokens(live=True, limit=PAGE_SIZE_MAX))
+    return [token.name for token in page.items]
+
+
+def _actors(invocation: Invocation) -> Iterable[str]:
+    return [f"token:{name}" for name in _tokens(invocation)]
+
+
 scopes = _suggesting(_scopes)
+tokens = _suggesting(_tokens)
+actors = _suggesting(_actors)
 projects = _suggesting(_projects)
 pools = _suggesting(_pools)
 subnets = _suggesting(_subnets)

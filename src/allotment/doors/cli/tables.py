@@ -5,16 +5,17 @@ Invariant: every cell is one line of visible text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import Raw, Struct, structs
 
 from allotment.doors.cli.figures import alarm, bar, count_text, moment, percent
 from allotment.doors.cli.safe_text import visible
 from allotment.errors.counts import counted
-from allotment.model import results
+from allotment.model import events, grants, results
 from allotment.model.results import Match, Utilisation
 
 Read = Callable[[Any], str]  # Any, here and below: a result of the type the columns are for
@@ -44,7 +45,7 @@ def shown(name: str, value: object) -> str:
     """A field's value as a person reads it."""
     if value is None or value in ("", ()):
         return "-"
-    if name == "created_at" and isinstance(value, int):
+    if (name == "at" or name.endswith("_at")) and isinstance(value, int):
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -56,6 +57,8 @@ def shown(name: str, value: object) -> str:
         return (
             ", ".join(counted(count, noun) for noun, count in value.items() if count) or "nothing"
         )
+    if isinstance(value, Raw):
+        return visible(bytes(value).decode("utf-8", "replace"))
     return visible(str(value))
 
 
@@ -98,6 +101,18 @@ def node_text(node: results.PrefixNode) -> str:
     return prefix if node.name == prefix else f"{prefix} {visible(node.name)}"
 
 
+def _asked(command: Raw) -> str:
+    """A recorded command in a few words: its name, and what was said in it."""
+    fields = json.loads(bytes(command)) or {}
+    name = fields.pop("do", "-")
+    said = (f"{key}={_word(value)}" for key, value in fields.items() if value not in (None, "", []))
+    return visible(" ".join((name, *said)))
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _holder(match: Match) -> str:
     held = match.allocation
     if held is None:
@@ -116,7 +131,7 @@ _STATUS = _field("status", style=lambda item: "yellow" if item.status == "reserv
 
 COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
     results.Project: (_NAME, _field("description"), _ID),
-    results.AddressScope: (_NAME, _field("description"), _ID),
+    results.AddressScope: (_NAME, _PROJECT, _field("description"), _ID),
     results.SubnetPool: (
         _NAME,
         _field("prefixes", style=lambda _: "cyan"),
@@ -202,6 +217,34 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
         _field("kind"),
         _NAME,
         _SCOPE,
+    ),
+    grants.Token: (
+        _NAME,
+        _field("key_id", heading="key id"),
+        _PROJECT,
+        _field("expires_at", heading="expires"),
+        _field("revoked_at", heading="revoked", style=lambda _: "red"),
+        _field("last_used_at", heading="last used"),
+        _DESCRIPTION,
+        _field("sources", wide=True),
+        _ID,
+    ),
+    grants.Grant: (
+        _field("actor", style=lambda _: "bold"),
+        _field("role"),
+        _field("deny", style=lambda grant: "bold red" if grant.deny else ""),
+        Column("on", lambda grant: f"{grant.target} {visible(grant.target_name)}".rstrip()),
+        _field("expires_at", heading="expires"),
+        _field("id", style=lambda _: "dim", heading="id", whole=True),
+    ),
+    events.Event: (
+        _field("sequence", right=True, heading="number"),
+        _field("at"),
+        _field("actor", style=lambda _: "bold"),
+        _field("outcome", style=lambda event: "green" if event.outcome == "done" else "red"),
+        Column("what", lambda event: _asked(event.command)),
+        _field("source", wide=True),
+        _field("request_id", wide=True, heading="request"),
     ),
     results.Fault: (
         _field("rule", style=lambda _: "bold red"),

@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from allotment.model.address import Address, parse_address
 from allotment.model.address_range import AddressRange, parse_range
+from allotment.model.duration import parse_duration
 from allotment.model.mac import parse_mac
 from allotment.model.prefix import parse_prefix
 
@@ -59,6 +60,7 @@ PREFIX: Final = Parsed("prefix", parse_prefix)
 MAC: Final = Parsed("mac", parse_mac)
 RANGE: Final = Parsed("range", parse_range)
 RANGES: Final = Parsed("range", _parse_ranges)
+DURATION: Final = Parsed("duration", parse_duration)
 GATEWAY: Final = Parsed("gateway", _parse_gateway)
 
 Gateway = Address | Literal["none"] | None

@@ -1,4 +1,4 @@
-"""The door for programs over HTTP.
+"""The REST door: HTTP requests become commands and queries, as `model.routes` says.
 
-Invariant: what comes through is authenticated here and allowed in the desk, nowhere between.
+Invariant: importing this costs nothing, and no operation has a handler of its own.
 """

@@ -29,6 +29,10 @@ class Doorkeeper(Protocol):
         """
         ...
 
+    def recognise(self, bearer: str, source: Address | None) -> Actor | None:
+        """The same at once, without waiting for anything; None: `authenticate` has to find out."""
+        ...
+
 
 class ChainedDoorkeeper:
     """Sends API tokens to the desk, and JWTs to the identity provider's doorkeeper if there is one.
@@ -51,3 +55,11 @@ class ChainedDoorkeeper:
         if self._jwts is not None and _JWT.match(bearer):
             return self._jwts.authenticate(bearer, source)
         raise Unauthenticated(Refusal.UNKNOWN_FORM)
+
+    def recognise(self, bearer: str, source: Address | None) -> Actor | None:
+        """As the judge of that kind of token."""
+        if bearer.startswith(_BEGIN_OF_API_TOKENS):
+            return self._tokens.recognise(bearer, source)
+        if self._jwts is not None and _JWT.match(bearer):
+            return self._jwts.recognise(bearer, source)
+        return None

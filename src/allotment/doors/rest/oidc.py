@@ -50,6 +50,9 @@ class OidcDoorkeeper:
             source=None if source is None else str(source),
         )
 
+    def recognise(self, bearer: str, source: Address | None) -> None:
+        """Nobody at once: the issuer may have to be asked for its keys."""
+
 
 def from_settings(settings: OidcSettings) -> OidcDoorkeeper:
     """The doorkeeper that settings describe; the issuer is first asked when a token arrives."""

@@ -106,6 +106,13 @@ def _audit() -> None:
         "idempotency",
         sa.Column("fenced", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.create_index(
+        "idempotency_by_age",
+        "idempotency",
+        ["created_at"],
+        unique=False,
+        postgresql_using="brin",
+    )
     op.create_table(
         "audit_block",
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -1,0 +1,59 @@
+"""How long and how often a request is tried.
+
+Invariant: every wait ends before the deadline, and no two clients wait alike.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Final
+
+PAUSE_SECONDS: Final = 0.1
+PAUSE_SECONDS_MAX: Final = 5.0
+GRACE_SECONDS: Final = 1.0
+"""A server that answers at the deadline itself is still heard."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """The time for a request: usual, for what `takes_long`, and for a server never reached yet."""
+
+    seconds: float = 30.0
+    long_seconds: float = 3600.0
+    first_seconds: float = 3.0
+
+
+USUAL: Final = Patience()
+HURRIED: Final = Patience(seconds=2.0, long_seconds=2.0, first_seconds=0.5)
+
+
+class Course:
+    """One request's attempts, until its time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.attempts = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """How long an answer may take still."""
+        return max(0.0, self.deadline - time.monotonic()) + GRACE_SECONDS
+
+    def shorten(self, seconds: float) -> None:
+        """Let it end earlier: so many seconds from now, at the latest."""
+        self.deadline = min(self.deadline, time.monotonic() + seconds)
+
+    def pause(self, told_seconds: float = 0.0) -> bool:
+        """Wait before another attempt, at least as long as the server says; False: no time is left.
+
+        Full jitter: clients that failed together do not come back together.
+        """
+        self.attempts += 1
+        bound = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2 ** min(self.attempts, 10))
+        seconds = told_seconds + random.uniform(0, bound)  # noqa: S311 - jitter, not a secret
+        if time.monotonic() + seconds > self.deadline:
+            return False
+        time.sleep(seconds)
+        return True
