@@ -43,8 +43,8 @@ from allotment.store.session import NeedsPatience, Store
 R = TypeVar("R")
 
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
-RECORDED_SECONDS = 1.0
-"""How long a refusal may take to be entered: whoever is refused is not kept waiting for it."""
+RECORDED_SECONDS = 5.0
+"""How long a refusal may take to be entered, after the deadline even: none goes unrecorded."""
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
