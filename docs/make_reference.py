@@ -22,18 +22,6 @@ from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
 
 HERE = Path(__file__).parent / "reference"
-HOMES = (
-    "address_range.",
-    "address.",
-    "prefix.",
-    "mac.",
-    "results.",
-    "commands.",
-    "access.",
-    "grants.",
-    "events.",
-    "secret.",
-)
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"
 
 
@@ -72,7 +60,7 @@ def operations(root: type[msgspec.Struct], *modules: Any) -> Iterator[str]:
         answer = shown(answer_type(kind))
         yield f"## {kind.__name__} → {answer}\n"
         yield f"{inspect.getdoc(kind)}\n"
-        yield f"Needs the role `{kind.needs}`.\n"
+        yield f"Needs the role `{kind.needs}`.\n"  # type: ignore[attr-defined]
         fields = msgspec.structs.fields(kind)
         if not getattr(kind, "takes_key", True):
             fields = tuple(field for field in fields if field.name != "idempotency_key")

@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from allotment import open_book
+from postgres_books import Shelf
 from postgres_cluster import Cluster
 from postgres_server import PostgresServer, Run
 
@@ -40,15 +41,18 @@ def _make_book(url: str) -> None:
         pass
 
 
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The URL of a new PostgreSQL database with an empty book in it, dropped after the test.
+@pytest.fixture(scope="session")
+def postgres_books(postgres_server: PostgresServer) -> Shelf:
+    """The worker's books: copies of one that is made for the run, lent to one test at a time."""
+    return Shelf(postgres_server, postgres_server.template("book", _make_book))
 
-    It is a copy of one book made for the run: making the tables takes longer than the copy.
-    """
-    url = postgres_server.create_database(postgres_server.template("book", _make_book))
+
+@pytest.fixture
+def postgres_url(postgres_books: Shelf) -> Iterator[str]:
+    """The URL of a PostgreSQL database with an empty book in it, for this test alone."""
+    url = postgres_books.lend()
     yield url
-    postgres_server.drop_database(url)
+    postgres_books.take_back(url)
 
 
 @pytest.fixture

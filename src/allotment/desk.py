@@ -43,8 +43,8 @@ from allotment.store.session import NeedsPatience, Store
 R = TypeVar("R")
 
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
-RECORDED_SECONDS = 1.0
-"""How long a refusal may take to be entered: whoever is refused is not kept waiting for it."""
+RECORDED_SECONDS = 5.0
+"""How long a refusal may take to be entered, after the deadline even: none goes unrecorded."""
 
 UNRECORDED = frozenset(
     {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
@@ -87,6 +87,10 @@ class PromptDesk(Desk, Protocol):
         self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
     ) -> bool:
         """As `LocalDesk.do_soon`."""
+        ...
+
+    def watch_groups(self, observe: Callable[[int], None]) -> None:
+        """As `LocalDesk.watch_groups`."""
         ...
 
 
@@ -136,6 +140,10 @@ class LocalDesk:
             None where that is not known: `authenticate` finds out, and says why not.
         """
         return self._reception.recognise(bearer, source)
+
+    def watch_groups(self, observe: Callable[[int], None]) -> None:
+        """Tell somebody how many commands are served together, each time; it must not raise."""
+        self._group.observe = observe
 
     def forget_answers(self) -> int:
         """Delete stored answers that nobody may ask for again; how many.

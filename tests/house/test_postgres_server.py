@@ -1,11 +1,22 @@
 """The tests' own PostgreSQL: a durability test means nothing on a server that does not sync."""
 
 import sqlite3
+from typing import cast
 
 import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
+from allotment import Prefix, local_owner, open_book
+from allotment.model.access import Role
+from allotment.model.commands import (
+    AllocateAddresses,
+    CreateAddressScope,
+    CreateProject,
+    CreateSubnet,
+)
+from allotment.model.grants import CreateGrant, SetQuota
+from postgres_books import Shelf
 from postgres_cluster import Cluster
 from postgres_server import PostgresServer
 
@@ -63,6 +74,98 @@ def test_a_template_is_prepared_once_and_copied(postgres_server: PostgresServer)
     url = postgres_server.create_database(names.pop())
     assert ask(url, "select to_regclass('mark')") is not None
     postgres_server.drop_database(url)
+
+
+def state(url: str) -> dict[str, object]:
+    """Everything that a test could find in a book."""
+    rows = "select json_agg(t)::text from (select * from {} order by 1) t"
+    tables = "select json_agg(tablename order by 1) from pg_tables where schemaname = 'public'"
+    sequences = "select json_agg(s)::text from pg_sequences s"
+    named = cast("list[str]", ask(url, tables))
+    found = {name: ask(url, rows.format(name)) for name in named}
+    return {**found, "sequences": ask(url, sequences)}
+
+
+def test_a_book_that_is_lent_again_is_as_a_new_one(postgres_books: Shelf) -> None:
+    first = postgres_books.lend()
+    new = state(first)
+    with open_book(first) as desk:
+        desk.do(CreateAddressScope(name="s"), local_owner())
+        desk.do(CreateSubnet(prefix=Prefix("10.0.0.0/24")), local_owner())
+        desk.do(AllocateAddresses(subnet="10.0.0.0/24", count=9, tags=("t",)), local_owner())
+        desk.do(CreateProject(name="p"), local_owner())
+        desk.do(SetQuota(project="p", addresses=1), local_owner())
+        desk.do(CreateGrant(actor="group:g", role=Role.ADMIN), local_owner())
+    assert state(first) != new
+    postgres_books.take_back(first)
+    again = postgres_books.lend()
+    assert again == first
+    assert state(again) == new
+    postgres_books.take_back(again)
+
+
+CHANGES = [
+    "create table mark ()",
+    "alter table project add column mark int",
+    "alter table project drop constraint project_name_once",
+    "create index mark on project (created_at)",
+    "drop function allotment_queue cascade",
+    """
+    create or replace function allotment_queue(container uuid) returns bigint
+    language sql immutable strict parallel safe as $$ select 1::bigint $$
+    """,
+    "create function mark() returns int language sql as 'select 1'",
+    "create sequence mark",
+    "create view mark as select 1",
+    "drop table audit_block",
+    "grant select on project to public",
+    "alter default privileges grant select on tables to public",
+    "alter table project disable trigger all",
+    "create schema mark",
+    """
+    do $$ begin
+      execute format('alter database %I set work_mem = 99', current_database());
+    end $$
+    """,
+    """
+    do $$ begin
+      execute format('revoke all on database %I from public', current_database());
+    end $$
+    """,
+]
+LONG = """
+insert into event (at, actor, command, answer) select 1, '', '', '' from generate_series(1, 99999)
+"""
+
+
+@pytest.mark.parametrize("change", [*CHANGES, LONG])
+def test_a_change_of_more_than_a_few_rows_is_seen(postgres_books: Shelf, change: str) -> None:
+    url = postgres_books.lend()
+    with psycopg.connect(url) as connection:
+        assert postgres_books.unchanged(connection)
+        connection.execute(change.encode())
+        assert not postgres_books.unchanged(connection)
+        connection.rollback()
+    postgres_books.take_back(url)
+
+
+def test_a_book_of_which_more_than_rows_was_changed_is_not_lent_again(
+    postgres_books: Shelf,
+) -> None:
+    url = postgres_books.lend()
+    with psycopg.connect(url) as connection:
+        connection.execute("alter table project add column mark int")
+    postgres_books.take_back(url)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+
+
+def test_a_book_that_somebody_is_still_in_is_not_lent_again(postgres_books: Shelf) -> None:
+    url = postgres_books.lend()
+    with psycopg.connect(url):
+        postgres_books.take_back(url)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
 
 
 def test_a_killed_server_comes_back_with_what_it_acknowledged(postgres_cluster: Cluster) -> None:

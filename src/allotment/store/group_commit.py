@@ -41,6 +41,8 @@ class _Ticket(Generic[Item]):
 class GroupCommit(Generic[Item]):
     """Serves submitted items in batches, through `serve`: an outcome for each, in their order.
 
+    `observe` is told the size of each batch; it must be quick and not raise.
+
     `serve` must not raise for one item's sake; what it raises goes to every item of the batch.
     """
 
@@ -50,6 +52,7 @@ class GroupCommit(Generic[Item]):
         self._mutex = threading.Lock()
         self._led = False
         self._crowd = 0
+        self.observe: Callable[[int], None] = lambda _size: None
         self._called = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
 
@@ -160,6 +163,7 @@ class GroupCommit(Generic[Item]):
     def _serve_batch(self, batch: Sequence[_Ticket[Item]]) -> None:
         outcomes: Sequence[Outcome] | None = None
         cause = ""
+        self.observe(len(batch))
         try:
             found = self._serve([ticket.item for ticket in batch])
             assert len(found) == len(batch), "an outcome for each item"

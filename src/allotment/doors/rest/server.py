@@ -103,7 +103,9 @@ def _door(listening: Listening, staff: Staff) -> Door:
     settings = listening.door
     if settings.cursor_key is None:
         settings = replace(settings, cursor_key=staff.cursor_key)
-    return create_app(staff.desk, staff.doorkeeper, settings)
+    door = create_app(staff.desk, staff.doorkeeper, settings)
+    staff.desk.watch_groups(door.records.metrics.observe_batch)
+    return door
 
 
 def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -> None:

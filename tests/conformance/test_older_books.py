@@ -1,0 +1,241 @@
+"""A book of schema 0001, with something in it, is upgraded and goes on as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from sqlalchemy import delete, insert, inspect, select, text
+
+from allotment import Address, LocalDesk, Prefix, open_book
+from allotment.bootstrap import _dialect, clock
+from allotment.errors import IdempotencyMismatch, QuotaExceeded, SchemaMismatch
+from allotment.model.access import Actor, ActorKind, Role
+from allotment.model.commands import (
+    AllocateAddress,
+    CreateSubnet,
+    DeleteProject,
+    ReleaseMatching,
+    UpdateAddressScope,
+)
+from allotment.model.grants import CreateGrant, CreateToken, GetQuota, SetQuota
+from allotment.model.queries import CheckBook, GetStatus, ListAllocations
+from allotment.store import schema, settings, upgrade
+from allotment.store.session import Store, Write
+
+SCOPE, PROJECT, SUBNET, HELD = (UUID(int=(4 << 76) + (8 << 60) + n) for n in range(4))
+LOWEST = Address("10.0.0.0").value
+WISH = (
+    b'{"do":"AllocateAddress","idempotency_key":null,"subnet":"n","scope":null,"fallbacks":[],'
+    b'"address":null,"method":"any","placement":null,"interface":null,"status":"active",'
+    b'"owner":"j","identifier":null,"hostname":null,"mac":null,"description":"","tags":[]}'
+)
+ANSWER = json.dumps(
+    {
+        "id": str(HELD),
+        "subnet_id": str(SUBNET),
+        "address": "10.0.0.1",
+        "status": "active",
+        "project_id": str(PROJECT),
+        "project": "j",
+        "identifier": None,
+        "hostname": None,
+        "mac": None,
+        "description": "",
+        "tags": [],
+        "created_at": 1,
+    }
+)
+OLD_FUNCTIONS = (  # by name and arguments as schema 0001 had them
+    """
+    CREATE FUNCTION allotment_allocate(uuid, bigint, uuid, text, text, text, text, text, text, text,
+      text) RETURNS TABLE (taken_family smallint, taken bytea)
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of the old schema'; END $$
+    """,
+    """
+    CREATE FUNCTION allotment_allocate_many(uuid, bigint, uuid[], text[], text[], text[], text[],
+      text[], text[], text[], text[]) RETURNS TABLE (taken_family smallint, taken bytea)
+    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of the old schema'; END $$
+    """,
+)
+
+
+@pytest.fixture
+def postgres_url(blank_postgres_url: str) -> str:
+    """Here books are made, not copied."""
+    return blank_postgres_url
+
+
+@pytest.fixture
+def old_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database with a small book in it, as the version with schema 0001 left it."""
+    if database_url == "sqlite://":
+        pytest.skip("a book in memory ends with its one connection")
+    dialect = _dialect(database_url)
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade, "HEAD", "0001")
+        assert upgrade.upgrade(dialect)
+    store = Store(dialect, clock)
+    with store.writing() as tx:
+        fill(tx)
+        if dialect.concurrent:
+            for statement in OLD_FUNCTIONS:
+                tx.run(text(statement))
+    store.close()
+    return database_url
+
+
+def fill(tx: Write) -> None:
+    """One address of a /28 held, by a keyed command."""
+
+    def place(name: str, first: int, last: int) -> dict[str, object]:
+        return {name: SUBNET, "first": LOWEST + first, "last": LOWEST + last}
+
+    named = {"created_at": 1, "version": 1, "description": ""}
+    tx.run(delete(schema.setting).where(schema.setting.c.name != settings.SECRET))
+    tx.run(insert(schema.project), {"id": PROJECT, "name": "j", **named})
+    tx.run(
+        text("INSERT INTO address_scope (id, name, created_at) VALUES (:id, 's', 1)").bindparams(
+            id=SCOPE if tx.dialect.concurrent else SCOPE.bytes
+        )
+    )
+    shape = {"scope_id": SCOPE, "family": 4, "length": 28}
+    subnet = {"id": SUBNET, "name": "n", "first": LOWEST, "placement": "lowest"}
+    tx.run(insert(schema.subnet), {**subnet, **shape, **named})
+    entry = {"parent_id": SCOPE, "kind": "subnet"}
+    tx.run(insert(schema.prefix), {**place("holder_id", 0, 15), **shape, **entry})
+    tx.run(insert(schema.allocation_pool), place("subnet_id", 1, 14))
+    tx.run(insert(schema.free_extent), {**place("container_id", 2, 14), "available_at": 0})
+    held = {"id": HELD, "created_at": 1, "status": "active", "project_id": PROJECT}
+    tx.run(insert(schema.allocation), {"subnet_id": SUBNET, "address": LOWEST + 1, **held})
+    event = {"at": 1, "actor": "local:old", "command": WISH.decode(), "answer": ANSWER}
+    tx.run(insert(schema.event).inline(), event)
+    digest = hashlib.sha256(WISH).digest()
+    kept = {"request_hash": digest, "answer": ANSWER.encode(), "created_at": 1}
+    tx.run(insert(schema.idempotency), {"actor": "local:old", "key": "k", **kept})
+
+
+@pytest.fixture
+def upgraded(old_url: str) -> Iterator[LocalDesk]:
+    with open_book(old_url, create=True) as desk:
+        yield desk
+
+
+def test_a_book_of_the_old_schema_is_refused_with_the_command_to_run(old_url: str) -> None:
+    for _ in range(2):
+        with pytest.raises(SchemaMismatch) as refusal:
+            open_book(old_url)
+        assert "schema 0001" in str(refusal.value)
+        assert "allotment init" in str(refusal.value)
+
+
+def test_an_upgraded_book_is_clean_and_holds_what_it_held(upgraded: LocalDesk, me: Actor) -> None:
+    assert upgraded.ask(CheckBook(), me).clean
+    status = upgraded.ask(GetStatus(), me)
+    assert (status.scopes, status.projects, status.subnets, status.allocations) == (1, 1, 1, 1)
+    (held,) = upgraded.ask(ListAllocations(), me).items
+    assert (held.id, held.address, held.project) == (HELD, Address("10.0.0.1"), "j")
+
+
+@pytest.mark.parametrize("subnet", ["n", str(SUBNET)], ids=["in a transaction", "at once"])
+def test_an_upgraded_book_allocates(upgraded: LocalDesk, me: Actor, subnet: str) -> None:
+    given = [upgraded.do(AllocateAddress(subnet=subnet), me).address for _ in range(13)]
+    assert given == [Address(f"10.0.0.{last}") for last in range(2, 15)]
+    assert upgraded.ask(CheckBook(), me).clean
+
+
+def test_an_upgraded_book_answers_an_old_key_as_before(upgraded: LocalDesk) -> None:
+    old = Actor(name="local:old", kind=ActorKind.OWNER)
+    again = AllocateAddress(subnet="n", owner="j", idempotency_key="k")
+    assert upgraded.do(again, old).id == HELD
+    with pytest.raises(IdempotencyMismatch):
+        upgraded.do(AllocateAddress(subnet="n", idempotency_key="k"), old)
+
+
+def test_old_events_are_kept_as_done(upgraded: LocalDesk, me: Actor) -> None:
+    upgraded.do(AllocateAddress(subnet="n"), me)
+    with upgraded.store.reading() as r:
+        rows = r.run(select(schema.event).order_by(schema.event.c.id)).all()
+    assert [(row.actor, row.outcome) for row in rows] == [("local:old", "done"), (me.name, "done")]
+    assert rows[0].command == WISH.decode()
+    assert rows[0].answer == ANSWER
+    assert rows[0].source is rows[0].request_id is rows[0].place_id is None
+
+
+def test_what_is_new_works_on_what_is_old(upgraded: LocalDesk, me: Actor) -> None:
+    """Quotas count what was owned before; grants hold on what was there before."""
+    upgraded.do(SetQuota(project="j", addresses=2), me)
+    upgraded.do(AllocateAddress(subnet="n", owner="j"), me)
+    with pytest.raises(QuotaExceeded):
+        upgraded.do(AllocateAddress(subnet="n", owner="j"), me)
+    assert upgraded.ask(GetQuota(project="j"), me).addresses_used == 2
+    upgraded.do(CreateToken(name="t"), me)
+    upgraded.do(CreateGrant(actor="token:t", role=Role.ALLOCATOR), me)
+    served = upgraded.do(AllocateAddress(subnet=str(SUBNET)), Actor(name="token:t"))
+    assert served.address == Address("10.0.0.3")
+    upgraded.do(UpdateAddressScope(scope="s", project="j"), me)
+    upgraded.do(CreateSubnet(scope="s", prefix=Prefix("10.0.1.0/24")), me)
+    upgraded.do(UpdateAddressScope(scope="s", project=None), me)
+    upgraded.do(ReleaseMatching(owner="j"), me)
+    upgraded.do(DeleteProject(project="j"), me)
+    assert upgraded.ask(CheckBook(), me).clean
+
+
+def test_an_upgrade_gives_a_book_the_secrets_it_lacked_and_keeps_the_old_one(
+    old_url: str,
+) -> None:
+    def secrets(desk: LocalDesk) -> dict[str, bytes]:
+        with desk.store.reading() as r:
+            return {row.name: row.value for row in r.run(select(schema.setting))}
+
+    dialect = _dialect(old_url)
+    store = Store(dialect, clock)
+    with store.reading() as r:
+        (before,) = r.run(select(schema.setting)).all()
+    store.close()
+    with open_book(old_url, create=True) as desk:
+        found = secrets(desk)
+        assert found[settings.SECRET] == before.value
+        assert set(found) == {
+            settings.SECRET,
+            settings.PEPPER.format(1),
+            settings.CURSOR_KEY,
+        }
+        assert len(set(found.values())) == 3
+    with open_book(old_url, create=True) as desk:
+        assert secrets(desk) == found
+
+
+def test_an_upgrade_that_fails_leaves_the_old_book(
+    old_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new tables come in one transaction with everything that belongs to them."""
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "enter_missing", fail)
+        with pytest.raises(KeyboardInterrupt):
+            open_book(old_url, create=True)
+    dialect = _dialect(old_url)
+    assert upgrade.found_version(dialect) == "0001"
+    with dialect.exclusive("read"), dialect.engine.connect() as conn:
+        dialect.begin(conn, "read")
+        assert not inspect(conn).has_table("token")
+    dialect.engine.dispose()
+    with open_book(old_url, create=True) as desk:
+        assert desk.ask(CheckBook(), me).clean
+
+
+@pytest.mark.postgres
+def test_the_functions_of_the_old_schema_are_gone(upgraded: LocalDesk) -> None:
+    if not upgraded.store.dialect.concurrent:
+        pytest.skip("SQLite has no functions of the book")
+    query = text("SELECT proname, pronargs FROM pg_proc WHERE proname LIKE 'allotment_allocate%'")
+    with upgraded.store.reading() as r:
+        found = sorted((row.proname, row.pronargs) for row in r.run(query))
+    assert found == [("allotment_allocate", 14), ("allotment_allocate_many", 14)]
