@@ -12,7 +12,7 @@ from uuid import UUID
 
 from msgspec import UNSET, structs
 
-from allotment.engine.access import ANYWHERE, Place, Rights, Want
+from allotment.engine.access import ANYWHERE, INSTALLATION, Place, Rights, Want
 from allotment.errors import Forbidden
 from allotment.model import commands as c
 from allotment.model.access import Role
@@ -20,7 +20,7 @@ from allotment.model.command import Command
 from allotment.model.prefix import Prefix
 from allotment.model.queries import Query
 from allotment.store import directory, places, prefixes
-from allotment.store.directory import POOL, PROJECT, SUBNET, AnyRow
+from allotment.store.directory import POOL, PROJECT, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
 Asked = TypeVar("Asked", bound=Command[Any] | Query[Any])  # Any: whatever it answers
@@ -97,13 +97,19 @@ def subnet_place(r: Read, subnet_id: UUID) -> Place:
 def spare_denied(r: Read, rights: Rights, container: UUID) -> None:
     """Refuse to act on all that is inside a container while some of it is denied to the actor.
 
+    A project's things may be anywhere: where a project is denied, or is the container, whatever
+    is there is not asked.
+
     Raises:
         Forbidden: it is.
     """
-    for one in rights.denied:
+    denied = rights.denied - {INSTALLATION}
+    if not denied:
+        return
+    projects = places.projects_among(r, [container, *denied])
+    for one in denied:
         place = places.of(r, one)
-        owned = place == frozenset({one})  # a project's things may be anywhere
-        if place is not None and (container in place or owned):
+        if place is not None and (container in place or projects & {container, one}):
             raise Forbidden(rights.actor.name, "act on all of it: part of it is denied")
 
 
@@ -140,7 +146,7 @@ def _new_scope(r: Read, rights: Rights, request: c.CreateAddressScope) -> Aim[c.
 def _scope(
     r: Read, rights: Rights, request: c.UpdateAddressScope | c.DeleteAddressScope
 ) -> Aim[c.UpdateAddressScope | c.DeleteAddressScope]:
-    row = directory.find_scope(r, request.scope)
+    row = directory.find_named(r, SCOPE, request.scope)
     wants = [Want(request.needs, scope_place(r, row))]
     resolved: c.UpdateAddressScope | c.DeleteAddressScope
     if isinstance(request, c.DeleteAddressScope):
@@ -149,6 +155,8 @@ def _scope(
         resolved = structs.replace(request, scope=str(row.id))
     else:
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         resolved = structs.replace(request, scope=str(row.id), project=owner)
         wants += more
     return Aim(resolved, wants)
@@ -210,6 +218,8 @@ def _pool(
             around = places.of_pools(r, [above]) if above else places.of_scopes(r, [row.scope_id])
             wants += [Want(request.needs, place) for place in around.values()]
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         resolved = structs.replace(request, pool=str(row.id), scope=None, project=owner)
         wants += more
     return Aim(resolved, wants)
@@ -242,8 +252,12 @@ def _subnet(
 ) -> Aim[c.UpdateSubnet | c.DeleteSubnet | c.UpdateAllocationPools]:
     row = directory.find_inside(r, SUBNET, request.subnet, request.scope)
     wants = [Want(request.needs, subnet_place(r, row.id))]
+    if isinstance(request, c.DeleteSubnet) and request.cascade:
+        spare_denied(r, rights, row.id)
     if isinstance(request, c.UpdateSubnet):
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         changed = structs.replace(request, subnet=str(row.id), scope=None, project=owner)
         return Aim(changed, wants + more)
     return Aim(structs.replace(request, subnet=str(row.id), scope=None), wants)

@@ -9,9 +9,17 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from msgspec import structs
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
-from allotment.engine.access import ANYWHERE, FOREVER, INSTALLATION, Place, Rights, Want
+from allotment.engine.access import (
+    ANYWHERE,
+    EVERYTHING,
+    FOREVER,
+    INSTALLATION,
+    Place,
+    Rights,
+    Want,
+)
 from allotment.errors import AlreadyExists, Forbidden, InvalidValue, NotFound
 from allotment.model.access import Role
 from allotment.model.grants import (
@@ -162,9 +170,8 @@ def get_grant(r: Read, query: GetGrant, rights: Rights) -> Grant:
 def list_grants(r: Read, query: ListGrants, rights: Rights) -> Page[Grant]:
     """Grants by actor."""
     where: list[ColumnElement[bool]] = []
-    if not rights.has(Role.ADMIN, ANYWHERE):
-        managed = Sight(whole=False, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
-        where += [G.c.deny.is_(False), *managed.places(G.c.target_id)]
+    if rights.whole < EVERYTHING:
+        where.append(_managed(rights))
     if query.actor is not None:
         where.append(G.c.actor == query.actor)
     if query.target is not None and (query.reference or query.target is TargetKind.INSTALLATION):
@@ -181,6 +188,16 @@ def list_grants(r: Read, query: ListGrants, rights: Rights) -> Page[Grant]:
         lambda row: (row.actor, str(row.id)),
         lambda row: told_grant(r, row),
     )
+
+
+def _managed(rights: Rights) -> ColumnElement[bool]:
+    """That the actor may give and take a grant back."""
+    everywhere = rights.has(Role.ADMIN, ANYWHERE)
+    managed = Sight(whole=everywhere, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
+    allowed = and_(G.c.deny.is_(False), *managed.places(G.c.target_id))
+    if not everywhere:
+        return allowed
+    return or_(allowed, G.c.deny, G.c.target_id == INSTALLATION)
 
 
 def told_grant(r: Read, row: AnyRow) -> Grant:

@@ -39,6 +39,7 @@ def epoch(r: Read) -> int:
 
 def begin_epoch(tx: Write) -> None:
     """Make what was read of the access rules void."""
+    tx.new_rules = True
     tx.run(update(E).values(value=E.c.value + 1))
 
 
