@@ -15,6 +15,7 @@ from allotment import LocalDesk, Prefix, local_owner
 from allotment.model import commands as c
 from allotment.model.access import Role
 from allotment.model.grants import CreateGrant, CreateToken, TargetKind
+from allotment.model.queries import Query
 
 ME = local_owner()
 ROLES = [role.value for role in Role]
@@ -42,6 +43,10 @@ class Book:
     def do(self, command: c.Command[Any]) -> Any:
         """As the owner."""
         return self.desk.do(command, ME)
+
+    def do_ask(self, query: Query[Any]) -> Any:
+        """As the owner."""
+        return self.desk.ask(query, ME)
 
     def number(self) -> int:
         return next(self._numbers)

@@ -12,14 +12,14 @@ from uuid import UUID
 
 from msgspec import UNSET, structs
 
-from allotment.engine.access import ANYWHERE, INSTALLATION, Place, Rights, Want
+from allotment.engine.access import ANYWHERE, EVERYTHING, INSTALLATION, Place, Rights, Want
 from allotment.errors import Forbidden
 from allotment.model import commands as c
 from allotment.model.access import Role
 from allotment.model.command import Command
 from allotment.model.prefix import Prefix
 from allotment.model.queries import Query
-from allotment.store import directory, places, prefixes
+from allotment.store import directory, places, prefix_allocations, prefixes
 from allotment.store.directory import POOL, PROJECT, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
@@ -113,6 +113,27 @@ def spare_denied(r: Read, rights: Rights, container: UUID) -> None:
             raise Forbidden(rights.actor.name, "act on all of it: part of it is denied")
 
 
+def spare_adopted(r: Read, rights: Rights, above: UUID, wanted: Sequence[Prefix]) -> None:
+    """Refuse to take what is denied to the actor into a pool, where grants on that would hold.
+
+    `above` is the pool or scope that it is in now.
+
+    Raises:
+        Forbidden: some of it is.
+    """
+    if not rights.denied:
+        return
+    for prefix in wanted:
+        for one in prefixes.children_within(r, above, prefix):
+            place = places.of(r, one.holder_id)
+            if place is None:  # a prefix that somebody holds
+                owner = prefix_allocations.project_of(r, one.holder_id)
+                place = frozenset() if owner is None else frozenset({owner})
+            if rights.cap(place) < EVERYTHING:
+                raise Forbidden(rights.actor.name, "take it into a pool: part of it is denied")
+            spare_denied(r, rights, one.holder_id)
+
+
 @aims_at(c.Batch)
 def _batch(r: Read, rights: Rights, request: c.Batch) -> Aim[c.Batch]:
     """Each part is looked at when its turn comes."""
@@ -189,6 +210,7 @@ def _new_pool(r: Read, rights: Rights, request: c.CreateSubnetPool) -> Aim[c.Cre
         row = directory.find_inside(r, POOL, request.parent, request.scope)
         resolved = structs.replace(resolved, parent=str(row.id), scope=None)
         wants.append(Want(request.needs, pool_place(r, row.id)))
+        above = row.id
     else:
         scope = directory.find_scope(r, request.scope)
         parents = {parent_of(r, scope.id, prefix) for prefix in request.prefixes} or {None}
@@ -198,6 +220,9 @@ def _new_pool(r: Read, rights: Rights, request: c.CreateSubnetPool) -> Aim[c.Cre
         resolved = structs.replace(
             resolved, scope=str(scope.id), parent=str(parent) if parent else None
         )
+        above = parent or scope.id
+    if owner is not None:
+        spare_adopted(r, rights, above, request.prefixes)
     return Aim(resolved, wants)
 
 
@@ -217,6 +242,7 @@ def _pool(
             above = row.parent_id
             around = places.of_pools(r, [above]) if above else places.of_scopes(r, [row.scope_id])
             wants += [Want(request.needs, place) for place in around.values()]
+            spare_adopted(r, rights, above or row.scope_id, request.prefixes)
         owner, more = new_owner(r, request.project, request.needs)
         if more:
             spare_denied(r, rights, row.id)

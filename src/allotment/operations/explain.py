@@ -29,6 +29,11 @@ LOOK_AGAIN = frozenset(
         "prefix_allocation_pool",
         "prefix_scope",
         "foreign_key",
+        "address_scope_project",
+        "access_grant_once",
+        "token_key_once",
+        "token_project",
+        "quota_project",
     }
 )
 _NAMES = {
@@ -36,6 +41,7 @@ _NAMES = {
     "address_scope_name_once": "address scope",
     "subnet_pool_name_once": "subnet pool",
     "subnet_name_once": "subnet",
+    "token_name_once": "token",
 }
 _OVERLAPS = ("prefix_siblings_never_overlap", "subnet_never_overlaps")
 
