@@ -671,7 +671,9 @@ def instances(kind: type[msgspec.Struct]) -> Iterator[msgspec.Struct]:
     hints = get_type_hints(kind, include_extras=True)
     fields = msgspec.structs.fields(kind)
     yield kind(**{one.name: example(hints[one.name]) for one in fields if one.required})
-    yield kind(**{one.name: example(hints[one.name]) for one in fields})
+    keyless = getattr(kind, "takes_key", True) is False
+    given = [one.name for one in fields if not (keyless and one.name == "idempotency_key")]
+    yield kind(**{name: example(hints[name]) for name in given})
 
 
 class Watch:
