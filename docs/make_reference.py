@@ -22,6 +22,18 @@ from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
 
 HERE = Path(__file__).parent / "reference"
+HOMES = (
+    "address_range.",
+    "address.",
+    "prefix.",
+    "mac.",
+    "results.",
+    "commands.",
+    "access.",
+    "grants.",
+    "events.",
+    "secret.",
+)
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"
 
 

@@ -24,11 +24,13 @@ from sqlalchemy import event
 import allotment.operations  # noqa: F401 - registers every handler
 from allotment import Address, AddressRange, LocalDesk, Mac, Prefix, local_owner, open_book
 from allotment.engine import access
-from allotment.errors import Bug, Forbidden, InvalidValue
+from allotment.errors import Bug, Forbidden, InvalidValue, NotFound, Unauthenticated
 from allotment.model.access import Actor, ActorKind, Role
-from allotment.model.commands import Batch, Command, CreateProject
+from allotment.model.commands import Batch, Command, CreateProject, UpdateProject
+from allotment.model.events import ResolveOperation
+from allotment.model.grants import CreateGrant, CreateToken, ListTokens, TargetKind, WhoAmI
 from allotment.model.queries import GetProject, Query
-from allotment.operations import registry
+from allotment.operations import aims, registry
 
 PACKAGE = Path(__file__).parents[2] / "src" / "allotment"
 Modules = Mapping[str, ast.Module]
@@ -244,6 +246,8 @@ def _permits_in(scope: list[ast.FunctionDef], tree: ast.Module) -> set[str]:
 
 def _learn(node: ast.AST, known: set[str], tree: ast.Module) -> None:
     match node:
+        case ast.AnnAssign(ast.Name(name), annotation) if "Permit" in _said(annotation):
+            known.add(name)
         case ast.Assign([ast.Name(name)], value) if _is_permit(value, known, tree):
             known.add(name)
         case ast.For(target, source) | ast.comprehension(target, source):
@@ -286,6 +290,8 @@ def _is_permit(value: ast.expr, known: set[str], tree: ast.Module) -> bool:
             return _is_permit(element, known, tree)
         case ast.Call(ast.Name("authorize")):
             return True
+        case ast.Call(ast.Attribute(attr=name)) if name in PERMITTING:
+            return True
         case ast.Call(ast.Name(name)):
             made = [one for one in functions(tree) if one.name == name]
             return bool(made) and all("Permit" in _said(one.returns) for one in made)
@@ -315,28 +321,46 @@ def transactions_begin_at_the_desk_only(code: Modules) -> Iterator[str]:
                     yield f"{path}:{node.lineno} makes an engine"
 
 
-def desks_ask_before_they_act(code: Modules) -> Iterator[str]:
-    """In `do` and `ask`, `authorize` is called before the desk touches anything of its own."""
+SERVES = {"run", "run_many", "answer"}
+PERMITTING = {"permit", "plain_permit", "_plain_permit"}  # methods that answer with a permit
+
+
+def handlers_are_run_with_a_permit_only(code: Modules) -> Iterator[str]:
+    """The registry is asked with a permit that `authorize` made, or with several of them."""
     for path, tree in code.items():
+        if path == "operations/registry.py":
+            continue
+        for scope in _scopes(tree):
+            known = _permits_in(scope, tree)
+            for node in ast.walk(scope[-1]):
+                if not isinstance(node, ast.Call):
+                    continue
+                name = called(node)
+                if name is None or name[0] != "registry" or name[1] not in SERVES:
+                    continue
+                if len(node.args) < 2 or not _is_permit(node.args[1], known, tree):
+                    yield f"{path}:{node.lineno} {ast.unparse(node)} is served without a permit"
+
+
+def permits_are_asked_for_in_the_transaction(code: Modules) -> Iterator[str]:
+    """What makes permits has the transaction in hand, or the epoch that the database looks at."""
+    for path, tree in code.items():
+        if path == "engine/access.py":
+            continue
         for function in functions(tree):
-            if function.name not in ("do", "ask") or not path.endswith("desk.py"):
-                continue
-            if all(isinstance(one, ast.Expr) for one in function.body):
-                continue  # a protocol's
             asks = [
-                node.lineno
+                node
                 for node in ast.walk(function)
                 if isinstance(node, ast.Call) and called(node) == (None, "authorize")
             ]
-            acts = [
-                node.lineno
-                for node in ast.walk(function)
-                if isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "self"
-            ]
-            if not asks or (acts and min(acts) <= min(asks)):
-                yield f"{path}:{function.lineno} {function.name} acts before it asks"
+            named = {_said(one.annotation) for one in parameters(function)}
+            bound = all(
+                (len(node.args) == 2 and ast.unparse(node.args[0]).startswith("owner_rights("))
+                or any(one.arg == "epoch" for one in node.keywords)
+                for node in asks
+            )
+            if asks and not named & {"Read", "Write"} and not bound:
+                yield f"{path}:{function.lineno} {function.name} permits what nobody looked at"
 
 
 def an_actor_is_always_named(code: Modules) -> Iterator[str]:
@@ -381,7 +405,8 @@ RULES: list[Rule] = [
     the_registry_keeps_its_tables,
     what_takes_a_permit_is_given_one,
     transactions_begin_at_the_desk_only,
-    desks_ask_before_they_act,
+    handlers_are_run_with_a_permit_only,
+    permits_are_asked_for_in_the_transaction,
     an_actor_is_always_named,
     each_operation_has_one_handler,
     statements_are_written_in_the_store_only,
@@ -430,11 +455,22 @@ BAD: list[tuple[Rule, str, str]] = [
     (transactions_begin_at_the_desk_only, "doors/cli/app.py", "desk.store.reading()"),
     (transactions_begin_at_the_desk_only, "desk.py", "self.store.dialect.engine.connect()"),
     (transactions_begin_at_the_desk_only, "desk.py", "create_engine(url)"),
-    (desks_ask_before_they_act, "desk.py", "def do(self, c, actor): return self._run(c)"),
+    (handlers_are_run_with_a_permit_only, "desk.py", "def do(self, c): registry.run(tx, c)"),
     (
-        desks_ask_before_they_act,
+        handlers_are_run_with_a_permit_only,
+        "operations/perform.py",
+        "def do(tx, permit: AnyPermit): return registry.run_many(tx, [permit.request])",
+    ),
+    (handlers_are_run_with_a_permit_only, "desk.py", "def ask(r): return registry.answer(r)"),
+    (
+        permits_are_asked_for_in_the_transaction,
         "desk.py",
-        "def ask(self, q, actor):\n    r = self.store.x()\n    authorize(actor, q)\n    return r",
+        "def do(self, rights, c): return authorize(rights, c)",
+    ),
+    (
+        permits_are_asked_for_in_the_transaction,
+        "operations/gate.py",
+        "def plain(self, actor: Actor, c): return authorize(self.rights, c, wants=[])",
     ),
     (an_actor_is_always_named, "client.py", "def do(self, command, actor=None): ..."),
     (an_actor_is_always_named, "client.py", "def ask(self, query): ..."),
@@ -475,9 +511,19 @@ GOOD: list[tuple[Rule, str, str]] = [
     ),
     (transactions_begin_at_the_desk_only, "desk.py", "with self.store.writing() as tx: ..."),
     (
-        desks_ask_before_they_act,
-        "desk.py",
-        "def do(self, c, actor):\n    p = authorize(actor, c)\n    return self._run(p)",
+        handlers_are_run_with_a_permit_only,
+        "operations/perform.py",
+        "def do(tx, permit: AnyPermit): return registry.run_many(tx, [permit])",
+    ),
+    (
+        permits_are_asked_for_in_the_transaction,
+        "operations/gate.py",
+        "def permit(self, r: Read, rights, c): return authorize(rights, c)",
+    ),
+    (
+        permits_are_asked_for_in_the_transaction,
+        "operations/gate.py",
+        "def plain(a, c, e): return authorize(a, c, epoch=e) or authorize(owner_rights(a), c)",
     ),
     (an_actor_is_always_named, "client.py", "def do(self, command, actor, /): ..."),
     (
@@ -509,7 +555,35 @@ def test_a_permit_is_followed_from_the_check_to_every_handler() -> None:
     assert wanting == {"run", "run_many", "answer"}, "the registry's doors are what is followed"
 
 
+def test_what_answers_with_a_permit_is_known_and_says_so() -> None:
+    methods = {
+        function.name
+        for tree in the_code().values()
+        for kind in ast.walk(tree)
+        if isinstance(kind, ast.ClassDef)
+        for function in functions(kind)
+        if "Permit" in _said(function.returns)
+    }
+    assert methods == PERMITTING
+
+
 # --- what Python says
+
+
+# What is about everything there is: for those only who have its role without exception.
+WHOLE = {"CheckBook", "RepairBook", "ListEvents", "ListAudit", "VerifyAudit", "SealAudit"}
+# What everybody may ask who is known: about themselves, and what is theirs.
+OF_EVERYBODY = (WhoAmI, ListTokens, ResolveOperation)
+
+
+def test_every_command_has_an_aim_or_is_about_everything() -> None:
+    served_commands, served_queries = registry.served()
+    aimless = (served_commands | served_queries | {Batch}) - aims.known()
+    commands = {kind.__name__ for kind in aimless if issubclass(kind, Command)}
+    queries = {kind.__name__ for kind in aimless if issubclass(kind, Query)}
+    assert commands <= WHOLE
+    readers = {kind.__name__ for kind in aimless if kind.needs is Role.VIEWER}  # type: ignore[attr-defined]
+    assert queries - readers <= WHOLE, "a query of readers is bounded by what they see"
 
 
 def test_every_command_and_query_has_a_handler_and_nothing_else_has() -> None:
@@ -541,8 +615,9 @@ def test_no_desk_knows_a_default_actor(method: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("seal", [None, object(), "seal", True])
 def test_a_permit_cannot_be_made_by_hand(seal: object) -> None:
+    wish = CreateProject(name="p")
     with pytest.raises(Bug, match="authorize"):
-        access.Permit(seal, local_owner(), CreateProject(name="p"))
+        access.Permit(seal, access.owner_rights(local_owner()), wish, wish, None)
 
 
 @pytest.mark.parametrize("thing", [None, "CreateProject", object(), local_owner()])
@@ -564,7 +639,7 @@ def test_what_is_neither_command_nor_query_is_refused(thing: Any) -> None:
 EXAMPLES: dict[type, object] = {
     str: "a-name",
     bool: True,
-    int: 1,
+    int: 60,
     Address: Address("10.0.0.5"),
     Prefix: Prefix("10.0.0.0/24"),
     AddressRange: AddressRange("10.0.0.5-10.0.0.9"),
@@ -586,6 +661,8 @@ def example(hint: Any) -> object:
         return CreateProject(name="part")
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint))
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return next(instances(hint))
     return EXAMPLES[hint]
 
 
@@ -594,7 +671,9 @@ def instances(kind: type[msgspec.Struct]) -> Iterator[msgspec.Struct]:
     hints = get_type_hints(kind, include_extras=True)
     fields = msgspec.structs.fields(kind)
     yield kind(**{one.name: example(hints[one.name]) for one in fields if one.required})
-    yield kind(**{one.name: example(hints[one.name]) for one in fields})
+    keyless = getattr(kind, "takes_key", True) is False
+    given = [one.name for one in fields if not (keyless and one.name == "idempotency_key")]
+    yield kind(**{name: example(hints[name]) for name in given})
 
 
 class Watch:
@@ -627,27 +706,83 @@ def watched(request: pytest.FixtureRequest) -> Iterator[tuple[LocalDesk, Watch]]
         drop(url)
 
 
+ASKED = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+([a-z_]+)", re.IGNORECASE)
+OF_ACCESS = {"access_epoch", "token", "project"}  # a token, with the name of its project
+OF_GRANTS = OF_ACCESS | {"access_grant"}
+OF_REFUSALS = {"event"}
+OF_KEYS = {"idempotency"}
+
+
+def tables(watch: Watch) -> set[str]:
+    """The tables that were asked since the watch was cleared."""
+    return {name.lower() for one in watch.seen for name in ASKED.findall(one)}
+
+
+def serve(desk: LocalDesk, request: Any, actor: Actor) -> object:
+    return (desk.do if isinstance(request, Command) else desk.ask)(request, actor)
+
+
 STRANGERS = [
     Actor(name="token:1", kind=ActorKind.TOKEN),
     Actor(name="token:1"),
     Actor(name=local_owner().name, kind=ActorKind.TOKEN),
+    Actor(name="user:1", kind=ActorKind.TOKEN),
+    Actor(name="token:1", kind=ActorKind.USER),
 ]
 
 
-@pytest.mark.parametrize("actor", STRANGERS, ids=["token", "by default", "namesake"])
+@pytest.mark.parametrize(
+    "actor", STRANGERS, ids=["token", "by default", "namesake", "no token", "no user"]
+)
 @pytest.mark.parametrize("kind", EVERYTHING)
-def test_whoever_holds_no_grant_is_refused_before_the_database_hears_of_it(
+def test_a_stranger_is_nobody_and_reaches_nothing_but_the_check(
     watched: tuple[LocalDesk, Watch], kind: type[msgspec.Struct], actor: Actor
 ) -> None:
     desk, watch = watched
-    serve = desk.do if issubclass(kind, Command) else desk.ask
     for request in instances(kind):
         watch.seen.clear()
-        with pytest.raises(Forbidden) as refusal:
-            serve(request, actor)  # type: ignore[arg-type]
-        assert watch.seen == []
-        assert refusal.value.facts["actor"] == actor.name
-        assert kind.__name__ in str(refusal.value.facts["action"])
+        with pytest.raises(Unauthenticated):
+            serve(desk, request, actor)
+        assert tables(watch) <= OF_ACCESS | OF_REFUSALS
+
+
+@pytest.mark.parametrize("name", ["token:1", "user:1"])
+def test_nobody_owns_a_book_who_bears_the_name_of_a_token(
+    watched: tuple[LocalDesk, Watch], name: str
+) -> None:
+    desk, watch = watched
+    watch.seen.clear()
+    with pytest.raises(Forbidden):
+        desk.do(CreateProject(name="p"), Actor(name=name, kind=ActorKind.OWNER))
+    assert tables(watch) <= OF_REFUSALS
+
+
+@pytest.fixture(scope="module")
+def ungranted(watched: tuple[LocalDesk, Watch]) -> Actor:
+    watched[0].do(CreateToken(name="ungranted"), local_owner())
+    return Actor(name="token:ungranted")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVERYTHING if kind not in OF_EVERYBODY])
+def test_whoever_holds_no_grant_changes_nothing_and_is_told_nothing(
+    watched: tuple[LocalDesk, Watch], kind: type[msgspec.Struct], ungranted: Actor
+) -> None:
+    """A query reads grants only; what a command refers to is looked for, and not seen."""
+    desk, watch = watched
+    for request in instances(kind):
+        watch.seen.clear()
+        with pytest.raises((Forbidden, NotFound, InvalidValue)):
+            serve(desk, request, ungranted)
+        asked = tables(watch)
+        if isinstance(request, Query):
+            assert asked <= OF_GRANTS | OF_REFUSALS
+        written = {
+            name.lower()
+            for one in watch.seen
+            if not one.lstrip().upper().startswith(("SELECT", "WITH"))
+            for name in ASKED.findall(one)
+        }
+        assert written <= OF_REFUSALS | OF_KEYS
 
 
 def test_the_watch_sees_what_the_owner_does(watched: tuple[LocalDesk, Watch]) -> None:
@@ -662,37 +797,34 @@ def test_the_watch_sees_what_the_owner_does(watched: tuple[LocalDesk, Watch]) ->
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
-def test_no_subclass_or_other_kind_of_actor_gets_round_the_check(
-    watched: tuple[LocalDesk, Watch], kind: type[msgspec.Struct]
-) -> None:
-    """Deny by default: a role that is none, on an actor of whatever kind."""
+def test_no_subclass_or_other_kind_of_role_gets_round_the_check(kind: type[msgspec.Struct]) -> None:
+    """Deny by default: a role that is none is nobody's, whatever the actor's rights."""
     request = next(instances(kind))
     unsure = type(kind.__name__, (kind,), {"needs": "owner", "__module__": __name__})
     fields = {one.name: getattr(request, one.name) for one in msgspec.structs.fields(kind)}
     with pytest.raises(Forbidden):
-        access.authorize(local_owner(), unsure(**fields))
+        access.authorize(access.owner_rights(local_owner()), unsure(**fields))
 
 
-def test_each_part_of_a_batch_is_authorized_before_the_database_hears_of_it(
-    watched: tuple[LocalDesk, Watch], monkeypatch: pytest.MonkeyPatch
+def test_each_part_of_a_batch_is_looked_at_when_its_turn_comes(
+    watched: tuple[LocalDesk, Watch],
 ) -> None:
-    """One part that is refused refuses the batch: the check as it is, but for one kind."""
-    desk, watch = watched
-    asked: list[type] = []
-
-    def narrower(actor: Actor, request: Any) -> Any:
-        asked.append(type(request))
-        if isinstance(request, CreateProject) and request.name == "secret":
-            raise Forbidden(actor.name, "do that")
-        return access.authorize(actor, request)
-
-    monkeypatch.setattr("allotment.desk.authorize", narrower)
-    watch.seen.clear()
-    parts = (CreateProject(name="open"), CreateProject(name="secret"))
-    with pytest.raises(Forbidden):
-        desk.do(Batch(commands=parts), local_owner())
-    assert asked == [Batch, CreateProject, CreateProject]
-    assert watch.seen == []
+    """One part that is refused refuses the batch, and what the parts before it did is undone."""
+    desk, _ = watched
+    made = desk.do(CreateProject(name="parted"), local_owner())
+    desk.do(CreateToken(name="parting"), local_owner())
+    grant = CreateGrant(
+        actor="token:parting", role=Role.ADMIN, target=TargetKind.PROJECT, reference=str(made.id)
+    )
+    desk.do(grant, local_owner())
+    actor = Actor(name="token:parting")
+    allowed = UpdateProject(project="parted", description="changed")
+    for refused in (CreateProject(name="secret"), UpdateProject(project="seen", description="x")):
+        with pytest.raises((Forbidden, NotFound)):
+            desk.do(Batch(commands=(allowed, refused)), actor)
+        assert desk.ask(GetProject(project="parted"), actor).description == ""
+    desk.do(Batch(commands=(allowed, allowed)), actor)
+    assert desk.ask(GetProject(project="parted"), actor).description == "changed"
 
 
 def test_a_batch_cannot_hide_another_batch_or_a_key(watched: tuple[LocalDesk, Watch]) -> None:

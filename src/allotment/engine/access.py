@@ -53,22 +53,32 @@ class Want(NamedTuple):
     place: Place | None
 
 
+class Bounds(NamedTuple):
+    """What a token is bound to: a project, a time; and the epoch its rights were read at."""
+
+    home: UUID | None = None
+    until: int | None = None
+    epoch: int = -1
+
+
+NO_BOUNDS: Final = Bounds()
+
+
 @final
 class Rights:
     """What an actor may do, from a moment until `valid_until` (UTC milliseconds, exclusive)."""
 
-    __slots__ = ("_allowed", "_capped", "_facts", "actor", "home", "valid_until")
+    __slots__ = ("_allowed", "_capped", "_facts", "actor", "epoch", "home", "valid_until")
 
     def __init__(
         self,
         actor: Actor,
         facts: Iterable[GrantFact],
         now: int,
-        home: UUID | None = None,
-        until: int | None = None,
+        bounds: Bounds = NO_BOUNDS,
     ) -> None:
         self.actor = actor
-        self.home = home
+        self.home, until, self.epoch = bounds
         self.valid_until = FOREVER if until is None else until
         self._facts = tuple(facts)
         self._allowed: dict[UUID, int] = {}
@@ -98,6 +108,12 @@ class Rights:
     def whole(self) -> int:
         """The level at everything there is, without exception."""
         return NOTHING if self._capped else self._allowed.get(INSTALLATION, NOTHING)
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether nothing that a request says can matter: everything, for ever, for no project."""
+        for_ever = self.lasts_until(Role.ADMIN, ANYWHERE) == FOREVER
+        return self.whole == EVERYTHING and self.home is None and for_ever
 
     @property
     def seen(self) -> Place:
@@ -230,9 +246,8 @@ def authorize(
     """
     needs = request.needs
     if isinstance(needs, Role):
-        if rights.whole >= LEVELS[needs]:
-            return Permit(_SEAL, rights, request, resolved or request, epoch)
-        if wants and all(rights.satisfies(want) for want in wants):
+        enough = all(map(rights.satisfies, wants)) if wants else rights.whole >= LEVELS[needs]
+        if enough:
             return Permit(_SEAL, rights, request, resolved or request, epoch)
     action = f"do {type(request).__name__}: this needs the role {needs}"
     raise Forbidden(rights.actor.name, action)

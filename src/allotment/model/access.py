@@ -37,6 +37,9 @@ class ActorKind(StrEnum):
 PREFIX = {ActorKind.TOKEN: "token:", ActorKind.USER: "user:"}
 """How the names of actors begin that need grants; no owner's name begins so."""
 
+GROUP = "group:"
+"""How the names of groups begin: what an identity provider says is never taken for an actor."""
+
 
 class Actor(msgspec.Struct, frozen=True, kw_only=True):
     """Who acts; the name is what the journal records.

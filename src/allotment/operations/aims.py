@@ -12,15 +12,15 @@ from uuid import UUID
 
 from msgspec import UNSET, structs
 
-from allotment.engine.access import ANYWHERE, Place, Rights, Want
+from allotment.engine.access import ANYWHERE, EVERYTHING, INSTALLATION, Place, Rights, Want
 from allotment.errors import Forbidden
 from allotment.model import commands as c
 from allotment.model.access import Role
 from allotment.model.command import Command
 from allotment.model.prefix import Prefix
 from allotment.model.queries import Query
-from allotment.store import directory, places, prefixes
-from allotment.store.directory import POOL, PROJECT, SUBNET, AnyRow
+from allotment.store import directory, places, prefix_allocations, prefixes
+from allotment.store.directory import POOL, PROJECT, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
 Asked = TypeVar("Asked", bound=Command[Any] | Query[Any])  # Any: whatever it answers
@@ -97,14 +97,41 @@ def subnet_place(r: Read, subnet_id: UUID) -> Place:
 def spare_denied(r: Read, rights: Rights, container: UUID) -> None:
     """Refuse to act on all that is inside a container while some of it is denied to the actor.
 
+    A project's things may be anywhere: where a project is denied, or is the container, whatever
+    is there is not asked.
+
     Raises:
         Forbidden: it is.
     """
-    for one in rights.denied:
+    denied = rights.denied - {INSTALLATION}
+    if not denied:
+        return
+    projects = places.projects_among(r, [container, *denied])
+    for one in denied:
         place = places.of(r, one)
-        owned = place == frozenset({one})  # a project's things may be anywhere
-        if place is not None and (container in place or owned):
+        if place is not None and (container in place or projects & {container, one}):
             raise Forbidden(rights.actor.name, "act on all of it: part of it is denied")
+
+
+def spare_adopted(r: Read, rights: Rights, above: UUID, wanted: Sequence[Prefix]) -> None:
+    """Refuse to take what is denied to the actor into a pool, where grants on that would hold.
+
+    `above` is the pool or scope that it is in now.
+
+    Raises:
+        Forbidden: some of it is.
+    """
+    if not rights.denied:
+        return
+    for prefix in wanted:
+        for one in prefixes.children_within(r, above, prefix):
+            place = places.of(r, one.holder_id)
+            if place is None:  # a prefix that somebody holds
+                owner = prefix_allocations.project_of(r, one.holder_id)
+                place = frozenset() if owner is None else frozenset({owner})
+            if rights.cap(place) < EVERYTHING:
+                raise Forbidden(rights.actor.name, "take it into a pool: part of it is denied")
+            spare_denied(r, rights, one.holder_id)
 
 
 @aims_at(c.Batch)
@@ -140,7 +167,7 @@ def _new_scope(r: Read, rights: Rights, request: c.CreateAddressScope) -> Aim[c.
 def _scope(
     r: Read, rights: Rights, request: c.UpdateAddressScope | c.DeleteAddressScope
 ) -> Aim[c.UpdateAddressScope | c.DeleteAddressScope]:
-    row = directory.find_scope(r, request.scope)
+    row = directory.find_named(r, SCOPE, request.scope)
     wants = [Want(request.needs, scope_place(r, row))]
     resolved: c.UpdateAddressScope | c.DeleteAddressScope
     if isinstance(request, c.DeleteAddressScope):
@@ -149,6 +176,8 @@ def _scope(
         resolved = structs.replace(request, scope=str(row.id))
     else:
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         resolved = structs.replace(request, scope=str(row.id), project=owner)
         wants += more
     return Aim(resolved, wants)
@@ -181,6 +210,7 @@ def _new_pool(r: Read, rights: Rights, request: c.CreateSubnetPool) -> Aim[c.Cre
         row = directory.find_inside(r, POOL, request.parent, request.scope)
         resolved = structs.replace(resolved, parent=str(row.id), scope=None)
         wants.append(Want(request.needs, pool_place(r, row.id)))
+        above = row.id
     else:
         scope = directory.find_scope(r, request.scope)
         parents = {parent_of(r, scope.id, prefix) for prefix in request.prefixes} or {None}
@@ -190,6 +220,9 @@ def _new_pool(r: Read, rights: Rights, request: c.CreateSubnetPool) -> Aim[c.Cre
         resolved = structs.replace(
             resolved, scope=str(scope.id), parent=str(parent) if parent else None
         )
+        above = parent or scope.id
+    if owner is not None:
+        spare_adopted(r, rights, above, request.prefixes)
     return Aim(resolved, wants)
 
 
@@ -209,7 +242,10 @@ def _pool(
             above = row.parent_id
             around = places.of_pools(r, [above]) if above else places.of_scopes(r, [row.scope_id])
             wants += [Want(request.needs, place) for place in around.values()]
+            spare_adopted(r, rights, above or row.scope_id, request.prefixes)
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         resolved = structs.replace(request, pool=str(row.id), scope=None, project=owner)
         wants += more
     return Aim(resolved, wants)
@@ -242,8 +278,12 @@ def _subnet(
 ) -> Aim[c.UpdateSubnet | c.DeleteSubnet | c.UpdateAllocationPools]:
     row = directory.find_inside(r, SUBNET, request.subnet, request.scope)
     wants = [Want(request.needs, subnet_place(r, row.id))]
+    if isinstance(request, c.DeleteSubnet) and request.cascade:
+        spare_denied(r, rights, row.id)
     if isinstance(request, c.UpdateSubnet):
         owner, more = new_owner(r, request.project, request.needs)
+        if more:
+            spare_denied(r, rights, row.id)
         changed = structs.replace(request, subnet=str(row.id), scope=None, project=owner)
         return Aim(changed, wants + more)
     return Aim(structs.replace(request, subnet=str(row.id), scope=None), wants)

@@ -22,6 +22,7 @@ from allotment.store import (
     audit,
     census,
     prefixes,
+    quotas,
 )
 from allotment.store.directory import AnyRow
 from allotment.store.session import Read, Write
@@ -39,7 +40,7 @@ def check_book(r: Read, _query: CheckBook) -> CheckReport:
 def repair_book(tx: Write, _command: RepairBook) -> CheckReport:
     """Rebuild the free extents of the containers whose extents are wrong; then check again."""
     wrong = {(fault.kind, fault.id) for fault in _faults(tx) if fault.repairable}
-    for kind, name in sorted(wrong):
+    for kind, name in sorted(wrong, key=lambda one: (one[0] == "quota", one)):  # the last locks
         rebuild(tx, kind, UUID(name))
     return _report(tx, repaired=len(wrong))
 
@@ -67,6 +68,7 @@ def _faults(r: Read) -> Iterator[Fault]:
     yield from _subnet_faults(r)
     yield from _pool_faults(r)
     yield from _forest_faults(r)
+    yield from _quota_faults(r)
     for subnet_id in dict.fromkeys(audit.tags_that_differ(r)):
         detail = "its allocations are found by other tags than they have"
         yield Fault(rule="S10", kind="tags", id=str(subnet_id), detail=detail, repairable=True)
@@ -75,6 +77,16 @@ def _faults(r: Read) -> Iterator[Fault]:
         yield Fault(
             rule="S5", kind=other.kind, id=str(other.holder_id), detail=detail, repairable=False
         )
+
+
+def _quota_faults(r: Read) -> Iterator[Fault]:
+    """What limited projects are said to own, and what they own."""
+    for row, owned in quotas.miscounted(r):
+        detail = (
+            f"project {row.name} owns {owned.addresses} addresses and {owned.prefixes} prefixes,"
+            f" counted as {row.addresses_used} and {row.prefixes_used}"
+        )
+        yield Fault(rule="Q1", kind="quota", id=str(row.project_id), detail=detail, repairable=True)
 
 
 def _told(kind: str, row_id: UUID, name: str, findings: Iterator[rules.Finding]) -> Iterator[Fault]:

@@ -10,9 +10,18 @@ import time
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from allotment.engine.access import LEVELS, GrantFact, Permit, Rights, Want, authorize, owner_rights
+from allotment.engine.access import (
+    LEVELS,
+    Bounds,
+    GrantFact,
+    Permit,
+    Rights,
+    Want,
+    authorize,
+    owner_rights,
+)
 from allotment.errors import NotFound, Unauthenticated
-from allotment.model.access import PREFIX, Actor, ActorKind, Role
+from allotment.model.access import GROUP, PREFIX, Actor, ActorKind, Role
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Command
 from allotment.model.queries import Query
@@ -70,7 +79,7 @@ class Gate:
         who = (actor.name, actor.groups)
         rights = known.rights.get(who)
         if rights is None or rights.valid_until <= r.now:
-            rights = _read_rights(r, actor)
+            rights = _read_rights(r, actor, known)
             if len(known.rights) >= _KEPT_MAX:
                 known.rights.clear()
             known.rights[who] = rights
@@ -80,10 +89,17 @@ class Gate:
         """What was read at the epoch that this transaction sees."""
         at = time.monotonic()
         epoch = grants.epoch(r)
-        self._looked_at = at
-        if self._known.epoch != epoch:
-            self._known = _Known(epoch)
-        return self._known
+        known = self._known
+        if r.new_rules:
+            return _Known(epoch)  # what may be rolled back is not kept
+        if known.epoch == epoch:
+            self._looked_at = at
+        elif known.epoch < epoch:
+            known = self._known = _Known(epoch)
+            self._looked_at = at
+        else:
+            known = _Known(epoch)  # an older snapshot's: for itself
+        return known
 
     def permit(self, r: Read, rights: Rights, request: C) -> Permit[C]:
         """Look at what a request is about, and let it through.
@@ -92,11 +108,11 @@ class Gate:
             Forbidden: what it is about is seen, and a role is missing.
             NotFound, Ambiguous: what it is about is not there, or not seen.
         """
-        if rights.whole >= LEVELS[Role.ADMIN] and rights.home is None:
+        if rights.unbounded:
             return authorize(rights, request)
         r.sight = sight_of(rights)
         try:
-            known = self._known
+            known = self._known_by(r, rights)
             place = self._place_at_hand(r, rights, request, known)
             if place is not None:
                 return authorize(rights, request, wants=[place], epoch=known.epoch)
@@ -104,6 +120,13 @@ class Gate:
             return authorize(rights, request, aim.resolved, aim.wants)
         finally:
             r.sight = ALL
+
+    def _known_by(self, r: Read, rights: Rights) -> _Known:
+        """What was read at the epoch of these rights, and of no other."""
+        known = self._known
+        if r.new_rules or known.epoch != rights.epoch:
+            return _Known(rights.epoch)
+        return known
 
     def plain_permit(
         self, actor: Actor, request: Command[Any], now: int
@@ -186,7 +209,7 @@ def sight_of(rights: Rights) -> Sight:
     return Sight(whole, rights.seen, rights.hidden)
 
 
-def _read_rights(r: Read, actor: Actor) -> Rights:
+def _read_rights(r: Read, actor: Actor, known: _Known) -> Rights:
     home, until = None, None
     if actor.kind is ActorKind.TOKEN:
         name = actor.name.removeprefix(PREFIX[ActorKind.TOKEN])
@@ -196,8 +219,9 @@ def _read_rights(r: Read, actor: Actor) -> Rights:
         home, until = row.project_id, row.expires_at
     elif not actor.name.startswith(PREFIX[ActorKind.USER]):
         raise Unauthenticated("nobody is known by that name")
+    groups = [one for one in actor.groups if one.startswith(GROUP)]
     facts = [
         GrantFact(row.target_id, Role(row.role), row.deny, row.expires_at)
-        for row in grants.facts(r, [actor.name, *actor.groups])
+        for row in grants.facts(r, [actor.name, *groups])
     ]
-    return Rights(actor, facts, r.now, home, until)
+    return Rights(actor, facts, r.now, Bounds(home, until, known.epoch))

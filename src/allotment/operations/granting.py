@@ -10,7 +10,15 @@ from uuid import UUID, uuid4
 
 from msgspec import structs
 
-from allotment.engine.access import ANYWHERE, FOREVER, INSTALLATION, Place, Rights, Want
+from allotment.engine.access import (
+    ANYWHERE,
+    EVERYTHING,
+    FOREVER,
+    INSTALLATION,
+    Place,
+    Rights,
+    Want,
+)
 from allotment.errors import AlreadyExists, Forbidden, InvalidValue, NotFound
 from allotment.model.access import Role
 from allotment.model.grants import (
@@ -158,8 +166,9 @@ def get_grant(r: Read, query: GetGrant, rights: Rights) -> Grant:
 def list_grants(r: Read, query: ListGrants, rights: Rights) -> Page[Grant]:
     """Grants by actor."""
     wanted = Wanted(actor=query.actor)
-    if not rights.has(Role.ADMIN, ANYWHERE):
-        managed = Sight(whole=False, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
+    if rights.whole < EVERYTHING:
+        everywhere = rights.has(Role.ADMIN, ANYWHERE)
+        managed = Sight(whole=everywhere, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
         wanted = wanted._replace(managed=managed)
     if query.target is not None and (query.reference or query.target is TargetKind.INSTALLATION):
         wanted = wanted._replace(target_id=_target(r, query)[0])

@@ -16,7 +16,7 @@ from allotment.model.commands import UpdateAllocation
 from allotment.model.extent import Extent
 from allotment.model.queries import GetAllocation, ListAllocations
 from allotment.model.results import Allocation, Page
-from allotment.operations.owners import check_touch
+from allotment.operations.owners import check_touch, is_seen
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import wanted_id
@@ -35,6 +35,8 @@ def update_allocation(tx: Write, command: UpdateAllocation, rights: Rights) -> A
     wanted = wanted_id(command.allocation_id)
     holder = allocations.lock_one(tx, subnet.id, command.address.value)
     found = _held(tx, subnet.id, command.address)
+    if not is_seen(tx, rights, subnet.id, found.project_id):
+        raise _not_held(command.address)
     check_touch(tx, rights, subnet.id, [found.project_id])
     if holder is None or wanted not in (None, holder.id):
         raise StaleAllocation(str(command.address), str(wanted))
@@ -78,8 +80,12 @@ def _check_identifier(tx: Write, found: Allocation, identifier: str) -> None:
 def _held(r: Read, subnet_id: UUID, address: Address) -> Allocation:
     found = allocations.find(r, subnet_id, address.value)
     if found is None or found.address != address:
-        raise NotFound("allocation", address, "nobody holds it in this subnet")
+        raise _not_held(address)
     return found
+
+
+def _not_held(address: Address) -> NotFound:
+    return NotFound("allocation", address, "nobody holds it in this subnet")
 
 
 @answers(GetAllocation)

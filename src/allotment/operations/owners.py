@@ -16,6 +16,14 @@ from allotment.store.quotas import Counted
 from allotment.store.session import Read, Write
 
 
+def is_seen(r: Read, rights: Rights, container: UUID, owner: UUID | None) -> bool:
+    """Whether what is held of a container by a project (None: by nobody) is seen."""
+    if not rights.hidden:
+        return True
+    place = places.of(r, container) or frozenset()
+    return bool(rights.level(place if owner is None else place | {owner}))
+
+
 def check_touch(r: Read, rights: Rights, container: UUID, owners: Iterable[UUID | None]) -> None:
     """Refuse to change what is held of a container by others than the actor may act for.
 

@@ -14,7 +14,7 @@ from allotment.model.prefix import Prefix
 from allotment.model.queries import ListPrefixAllocations
 from allotment.model.results import Page, PrefixAllocation, Released
 from allotment.operations import carving
-from allotment.operations.owners import check_touch
+from allotment.operations.owners import check_touch, is_seen
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import wanted_id
 from allotment.operations.subnets import wanted_length
@@ -91,7 +91,8 @@ def release_prefix(tx: Write, command: ReleasePrefix, rights: Rights) -> Release
     directory.lock(tx, SCOPE, pool.scope_id, exclusive=False)
     directory.lock(tx, POOL, pool.id, exclusive=False)
     found = prefix_allocations.find(tx, pool.id, command.prefix.first)
-    if found is None or found.prefix != command.prefix:
+    there = found is not None and found.prefix == command.prefix
+    if found is None or not there or not is_seen(tx, rights, pool.id, found.project_id):
         raise NotFound("prefix allocation", command.prefix, f"nobody holds it of {pool.name}")
     check_touch(tx, rights, pool.id, [found.project_id])
     wanted = wanted_id(command.allocation_id)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from allotment.engine.access import ANYWHERE, Rights, Want
 from allotment.model.grants import GetQuota, Quota, SetQuota
-from allotment.operations.aims import Aim, aims_at
+from allotment.operations.aims import Aim, aims_at, at_project, project
 from allotment.operations.registry import answers, handles
 from allotment.store import directory, quotas
 from allotment.store.directory import PROJECT
@@ -20,7 +20,9 @@ from allotment.store.session import Read, Write
 
 @aims_at(SetQuota)
 def _limit(r: Read, rights: Rights, request: SetQuota) -> Aim[SetQuota]:
-    return Aim(request, [Want(request.needs, ANYWHERE)])
+    limited = project(r, request.project)
+    wants = [Want(request.needs, ANYWHERE), at_project(request.needs, limited)]
+    return Aim(structs.replace(request, project=str(limited)), wants)
 
 
 @handles(SetQuota)

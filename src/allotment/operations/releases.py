@@ -17,7 +17,7 @@ from allotment.model.commands import ReleaseAddress, ReleaseAddresses, ReleaseMa
 from allotment.model.extent import AGED, NEVER, Extent
 from allotment.model.results import Released
 from allotment.operations.free_space import Space, give_back
-from allotment.operations.owners import check_touch, note_released
+from allotment.operations.owners import check_touch, is_seen, note_released
 from allotment.operations.references import References
 from allotment.operations.registry import Outcome, handles, handles_many
 from allotment.operations.specific import prefix_of
@@ -62,7 +62,7 @@ def _release(tx: Write, row: SubnetRow, permit: Permit[ReleaseAddress]) -> Relea
     value = _inside(row, command.address)
     wanted = wanted_id(command.allocation_id)
     holder = allocations.lock_one(tx, row.id, value)
-    if holder is None:
+    if holder is None or not is_seen(tx, permit.rights, row.id, holder.project_id):
         raise _not_held(row, command.address)
     check_touch(tx, permit.rights, row.id, [holder.project_id])
     if wanted not in (None, holder.id):
@@ -131,7 +131,8 @@ def release_addresses(tx: Write, command: ReleaseAddresses, rights: Rights) -> R
     row = _locked(tx, subnet_id)
     values = sorted({_inside(row, address) for address in command.addresses})
     held = tx.dialect.lock_allocations(tx, row.id, values)
-    missing = next((value for value in values if value not in held), None)
+    seen = {owner for owner in set(held.values()) if is_seen(tx, rights, row.id, owner)}
+    missing = next((one for one in values if one not in held or held[one] not in seen), None)
     if missing is not None:
         raise _not_held(row, Address.of(row.family, missing))
     check_touch(tx, rights, row.id, held.values())
@@ -173,9 +174,10 @@ def _release_all(tx: Write, row: SubnetRow, wanted: Filter, rights: Rights) -> i
     while True:
         here = wanted._replace(subnet_ids=[row.id])
         found = allocations.lock(tx, here, _CHUNK)
-        if not found:
-            return count
         owners = [owner for _, owner in found]
+        # All are of one owner, or there is one of that identifier: all are seen, or none.
+        if not all(is_seen(tx, rights, row.id, owner) for owner in set(owners)) or not found:
+            return count
         check_touch(tx, rights, row.id, owners)
         note_released(tx, owners)
         values = [address for address, _ in found]

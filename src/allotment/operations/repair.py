@@ -1,4 +1,4 @@
-"""Making what is derived anew: free extents, and the tags that allocations are found by.
+"""Making what is derived anew: free extents, tags to find allocations by, counts of quotas.
 
 Invariant: what is held is never changed; what rests goes on resting.
 """
@@ -13,7 +13,7 @@ from allotment.model.extent import Extent
 from allotment.operations import carving
 from allotment.operations.free_space import Space, open_up
 from allotment.operations.releases import runs_of
-from allotment.store import allocation_pools, allocations, directory, extents, prefixes
+from allotment.store import allocation_pools, allocations, directory, extents, prefixes, quotas
 from allotment.store.directory import POOL, SUBNET
 from allotment.store.session import Write
 
@@ -23,6 +23,8 @@ def rebuild(tx: Write, kind: str, container: UUID) -> None:
     match kind:
         case "orphan":
             extents.delete_all(tx, container)
+        case "quota":
+            quotas.count_anew(tx, container)
         case "tags":
             directory.lock(tx, SUBNET, container, exclusive=True)
             allocations.enter_tags_anew(tx, container)

@@ -5,7 +5,6 @@ Invariant: a search is a few index ranges, never a pattern over every row of `al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -110,15 +109,12 @@ def _by_place(r: Read, place: Prefix, scopes: dict[UUID, str], limit: int) -> li
     hits: list[Found] = []
     for scope_id, name in scopes.items():
         chain = prefixes.chain(r, scope_id, place)
-        inside = prefixes.overlapping(r, scope_id, place, limit)
+        around = [one.holder_id for one in chain if one.kind == "subnet"]
         # Allocations are found by sight; one that an owner sees may lie in a subnet it does not.
-        subnets: Sequence[UUID] = [
-            one.holder_id for one in (*chain, *inside) if one.kind == "subnet"
-        ]
-        if not subnets:
-            continue
-        run = Extent(place.first, place.last)
-        wanted = allocations.Filter(subnet_ids=sorted(set(subnets)), run=run)
+        wanted = allocations.Filter(
+            subnet_ids=around or prefixes.subnets_within(scope_id, place),
+            run=Extent(place.first, place.last),
+        )
         page = allocations.listed(r, wanted, None, limit - len(hits))
         hits += [_hit(one, name, "address") for one in page.items]
         if len(hits) >= limit:

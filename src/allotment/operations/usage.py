@@ -71,8 +71,10 @@ def _pool(r: Read, reference: str, scope: str | None) -> Container:
 
 def _scope(r: Read, reference: str, _scope_named: str | None) -> Container:
     row = directory.find_named(r, SCOPE, reference)
-    roots = tuple(one.prefix for one in prefixes.children(r, row.id))
-    return Container("scope", row.id, row.name, row.name, roots)
+    roots = prefixes.children(r, row.id)
+    seen = directory.seen_among(r, [one.holder_id for one in roots])
+    shown = tuple(one.prefix for one in roots if one.holder_id in seen)
+    return Container("scope", row.id, row.name, row.name, shown)
 
 
 @answers(GetUtilisation)
@@ -86,8 +88,19 @@ def get_utilisation(r: Read, query: GetUtilisation) -> Page[Utilisation]:
         return _of_all(r, query, kind)
     if query.scope is not None:
         return Page(items=tuple(measure(r, [_scope(r, query.scope, None)])))
-    scopes = directory.listed(r, SCOPE, [], [SCOPE.table.c.name], 10_000)
-    return Page(items=tuple(measure(r, [_scope(r, str(row.id), None) for row in scopes])))
+    return _of_all_scopes(r, query)
+
+
+def _of_all_scopes(r: Read, query: GetUtilisation) -> Page[Utilisation]:
+    name = SCOPE.table.c.name
+    where = [name > pages.read_cursor(query.cursor, [str])[0]] if query.cursor is not None else []
+    rows = directory.listed(r, SCOPE, where, [name], query.limit)
+    return pages.paged(
+        rows,
+        query.limit,
+        lambda row: (row.name,),
+        lambda row: measure(r, [_scope(r, str(row.id), None)])[0],
+    )
 
 
 def _of_all(r: Read, query: GetUtilisation, kind: str) -> Page[Utilisation]:
@@ -187,7 +200,7 @@ def _of_scope(r: Read, one: Container) -> Utilisation:
     roots = prefixes.children(r, one.id)
     pools = sorted({root.holder_id for root in roots if root.kind == "pool"})
     free = sum(free for free, _ in _free(r, pools).values())
-    whole = sum(prefix.size for prefix in one.prefixes)
+    whole = sum(root.prefix.size for root in roots)
     return _told(one, (whole, whole), (free, 0), (0, 0))
 
 

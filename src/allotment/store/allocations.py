@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -52,7 +53,7 @@ _IDENTIFIED = _FULL.where(
 class Filter(NamedTuple):
     """Which allocations are meant; every part that is given must hold."""
 
-    subnet_ids: Sequence[UUID] | None = None
+    subnet_ids: Sequence[UUID] | Select[Any] | None = None  # Any: rows of one column
     scope_id: UUID | None = None
     project_id: UUID | None = None
     identifier: str | None = None

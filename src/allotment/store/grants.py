@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, insert, or_, select, update
 
 from allotment.model.grants import Token
 from allotment.model.prefix import Prefix
@@ -40,6 +40,7 @@ def epoch(r: Read) -> int:
 
 def begin_epoch(tx: Write) -> None:
     """Make what was read of the access rules void."""
+    tx.new_rules = True
     tx.run(update(E).values(value=E.c.value + 1))
 
 
@@ -154,7 +155,8 @@ def held_by(r: Read, actors: Sequence[str]) -> list[AnyRow]:
 class Wanted(NamedTuple):
     """Which grants are meant; every part that is given must hold.
 
-    `managed` bounds them to what is seen with it, denials excepted.
+    `managed` bounds them to grants on what is seen with it; to whoever sees with it everything but
+    some exceptions, denials and grants on the installation are theirs too.
     """
 
     actor: str | None = None
@@ -167,7 +169,9 @@ def listed(r: Read, wanted: Wanted, after: tuple[str, UUID] | None, limit: int) 
     """The grants meant, by actor and id, one more than the limit."""
     where: list[ColumnElement[bool]] = []
     if wanted.managed is not None:
-        where += [G.c.deny.is_(False), *wanted.managed.places(G.c.target_id)]
+        allowed = and_(G.c.deny.is_(False), *wanted.managed.places(G.c.target_id))
+        everywhere = or_(allowed, G.c.deny, G.c.target_id == UUID(int=0))
+        where.append(everywhere if wanted.managed.whole else allowed)
     for column, value in (
         (G.c.actor, wanted.actor),
         (G.c.target, wanted.target),

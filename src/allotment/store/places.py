@@ -85,6 +85,12 @@ def of_scopes(r: Read, ids: Sequence[UUID]) -> dict[UUID, Place]:
     return {row.id: _present((row.id, row.project_id)) for row in rows}
 
 
+def projects_among(r: Read, ids: Sequence[UUID]) -> Place:
+    """Which of these are projects."""
+    query = select(schema.project.c.id).where(schema.project.c.id.in_(ids))
+    return frozenset(r.run(query).scalars())
+
+
 def of(r: Read, one: UUID) -> Place | None:
     """The place of a subnet, subnet pool, scope or project; None: there is no such thing."""
     for look in (of_subnets, of_pools, of_scopes):

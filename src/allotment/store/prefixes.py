@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy import Select, case, delete, func, insert, select, update
 
 from allotment.model.address import BITS
 from allotment.model.extent import Extent
@@ -121,6 +121,17 @@ def overlapping(r: Read, scope_id: UUID, prefix: Prefix, limit: int = 5) -> list
         .limit(limit)
     ).all()
     return [Held._make(row) for row in rows]
+
+
+def subnets_within(scope_id: UUID, prefix: Prefix) -> Select[Any]:  # Any: rows of one column
+    """The ids of the subnets of a scope that lie inside a prefix."""
+    return select(X.c.holder_id).where(
+        X.c.scope_id == scope_id,
+        X.c.family == prefix.family,
+        X.c.first.between(prefix.first, prefix.last),
+        X.c.length >= prefix.length,
+        X.c.kind == "subnet",
+    )
 
 
 def children_within(r: Read, parent_id: UUID, prefix: Prefix) -> list[Held]:

@@ -121,6 +121,16 @@ def forget(tx: Write, project_id: UUID) -> None:
     tx.run(delete(Q).where(Q.c.project_id == project_id))
 
 
-def all_limited(r: Read) -> list[AnyRow]:
-    """Every quota there is."""
-    return list(r.run(select(Q, J.c.name).join(J, J.c.id == Q.c.project_id)).all())
+def miscounted(r: Read) -> list[tuple[AnyRow, Counted]]:
+    """The quotas whose counts are not the numbers of rows, each with those numbers."""
+    rows = r.run(select(Q, J.c.name).join(J, J.c.id == Q.c.project_id)).all()
+    found = [(row, count(r, row.project_id)) for row in rows]
+    return [(row, own) for row, own in found if own != (row.addresses_used, row.prefixes_used)]
+
+
+def count_anew(tx: Write, project_id: UUID) -> None:
+    """Make the counts of a project's quota the numbers of rows, whatever is at work."""
+    tx.run(select(J.c.id).where(J.c.id == project_id).with_for_update()).all()
+    owned = count(tx, project_id)
+    values = {"addresses_used": owned.addresses, "prefixes_used": owned.prefixes}
+    tx.run(update(Q).where(Q.c.project_id == project_id).values(**values))

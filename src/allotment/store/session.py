@@ -39,16 +39,18 @@ class NeedsPatience(Exception):
 class Read:
     """A snapshot of the book.
 
-    `now` is its time in UTC milliseconds; `sight` bounds what is found.
+    `now` is its time in UTC milliseconds; `sight` bounds what is found; `new_rules` says that the
+    access rules were changed in it.
     """
 
-    __slots__ = ("_streams", "conn", "dialect", "now", "sight")
+    __slots__ = ("_streams", "conn", "dialect", "new_rules", "now", "sight")
 
     def __init__(self, conn: Connection, dialect: Dialect, now: int) -> None:
         self.conn = conn
         self.dialect = dialect
         self.now = now
         self.sight = ALL
+        self.new_rules = False
         self._streams: list[CursorResult[Any]] = []  # Any: see run
 
     # Any: rows and parameters are of the columns' types, which SQLAlchemy does not tell.

@@ -7,6 +7,7 @@ what is hidden; what is neither granted nor inside of what is granted is hidden.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,7 @@ Conditions = list[ColumnElement[bool]]
 Inside = Callable[[frozenset[UUID]], ColumnElement[bool]]
 _Column = ColumnElement[Any]  # Any: a column of ids
 _INSTALLATION = UUID(int=0)
+_KEPT = lru_cache(maxsize=1024)  # building a condition takes longer than asking the database
 
 
 class Sight(NamedTuple):
@@ -74,7 +76,9 @@ class Sight(NamedTuple):
                 and_(X.c.kind == "subnet", X.c.holder_id.in_(self.subnet_ids())),
                 and_(
                     X.c.kind == "allocation",
-                    X.c.holder_id.in_(select(H.c.id).where(H.c.pool_id.in_(pools))),
+                    X.c.holder_id.in_(
+                        select(H.c.id).where(H.c.pool_id.in_(pools), *self.owned(H.c.project_id))
+                    ),
                 ),
             )
         ]
@@ -125,11 +129,13 @@ def _scope_inside(ids: frozenset[UUID]) -> ColumnElement[bool]:
     return or_(_among(S.c.id, ids), _among(S.c.project_id, ids))
 
 
+@_KEPT
 def _scopes_inside(ids: frozenset[UUID]) -> Select[Any]:  # Any: rows of one column
     inner = S.alias()
     return select(inner.c.id).where(or_(_among(inner.c.id, ids), _among(inner.c.project_id, ids)))
 
 
+@_KEPT
 def _pools_inside(ids: frozenset[UUID]) -> ScalarSelect[Any]:  # Any: rows of one column
     """The pools among these, of these projects, in these scopes, and the pools inside them."""
     first = P.alias()
@@ -149,6 +155,7 @@ def _pools_inside(ids: frozenset[UUID]) -> ScalarSelect[Any]:  # Any: rows of on
     return select(reach.c.id).scalar_subquery()
 
 
+@_KEPT
 def _subnet_inside(ids: frozenset[UUID]) -> ColumnElement[bool]:
     return or_(
         _among(N.c.id, ids),
