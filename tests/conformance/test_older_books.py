@@ -235,7 +235,7 @@ def test_an_upgrade_that_fails_leaves_the_old_book(
 def test_the_functions_of_the_old_schema_are_gone(upgraded: LocalDesk) -> None:
     if not upgraded.store.dialect.concurrent:
         pytest.skip("SQLite has no functions of the book")
-    query = text("SELECT proname, pronargs FROM pg_proc WHERE proname LIKE 'allotment_allocate%'")
+    query = text("SELECT proname FROM pg_proc WHERE proname LIKE 'allotment_allocate%'")
     with upgraded.store.reading() as r:
-        found = sorted((row.proname, row.pronargs) for row in r.run(query))
-    assert found == [("allotment_allocate", 14), ("allotment_allocate_many", 14)]
+        found = sorted(r.run(query).scalars())
+    assert found == ["allotment_allocate", "allotment_allocate_many"], "one of each name"

@@ -122,7 +122,7 @@ class Book:
 
     @contextmanager
     def _leader_kept_busy(self, crew: ThreadPoolExecutor) -> Iterator[None]:
-        """Keep a locked subnet, and a leader that waits for it and then commits nothing."""
+        """Keep a locked subnet, and a leader that waits for it and then is refused."""
         unheld = AllocateAddress(subnet="n", address=Address("192.0.2.1"))
         subnet = self.ask(GetSubnet(subnet="n"))
         waiting = self.desk._group._waiting
@@ -492,7 +492,7 @@ def test_a_group_whose_commit_was_lost_is_not_done_again(postgres_url: str) -> N
     wire = LosesCommits(postgres_url)
     book = Book(wire.url)
     try:
-        wire.cuts_left = 1
+        wire.cuts_left = 2  # the event of the leader that was refused, then the group
         outcomes = book.in_one_group([AllocateAddress(subnet="n") for _ in range(4)])
         assert wire.cuts_left == 0, "the test did not cut anything"
         assert [type(one) for one in outcomes] == [CommitUnknown] * 4

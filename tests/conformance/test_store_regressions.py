@@ -26,7 +26,6 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.engine import make_url
 
 from allotment import Address, AddressRange, LocalDesk, Prefix, open_book
-from allotment.engine.access import authorize
 from allotment.errors import (
     AllotmentError,
     Bug,
@@ -56,7 +55,8 @@ from allotment.model.commands import (
 )
 from allotment.model.extent import Extent
 from allotment.model.queries import CheckBook, GetStatus, ListProjects
-from allotment.operations.perform import perform_one
+from allotment.operations.gate import Gate
+from allotment.operations.perform import Asked, perform_one
 from allotment.store import schema
 
 X = schema.prefix
@@ -409,9 +409,8 @@ def test_giving_some_back_reads_no_others_whatever_the_statistics(
             for address in some[:9]:
                 desk.do(UpdateAllocation(subnet="n", address=address, owner="p"), me)
             command = ReleaseMatching(owner="p", subnet="n")
-        permit = authorize(me, command)
         with desk.store.writing() as tx:
-            released = perform_one(tx, permit, ())
+            released = perform_one(tx, Gate(), Asked(me, command))
             read = tx.run(
                 text(
                     "SELECT pg_stat_get_xact_tuples_returned(oid) + sum("
