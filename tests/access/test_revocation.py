@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from access import worker
 from access.book import ME
 from allotment import LocalDesk, Prefix, open_book
-from allotment.errors import AllotmentError, Forbidden, NotFound, Unauthenticated
+from allotment.errors import Forbidden, NotFound, Unauthenticated
 from allotment.model import commands as c
 from allotment.model import queries as q
 from allotment.model.access import Actor, Role
@@ -166,29 +167,15 @@ def test_a_revoked_token_is_not_known_again(desks: list[LocalDesk]) -> None:
             desk.authenticate(who.bearer)
 
 
-def elsewhere(url: str, name: str, subnet: str, pipe: Any) -> None:
-    """In a process of its own: ask, and tell when, until it is refused."""
-    actor = Actor(name=name)
-    with open_book(url) as desk:
-        while True:
-            began = time.monotonic()
-            try:
-                desk.do(c.AllocateAddress(subnet=subnet), actor)
-                pipe.send((began, time.monotonic(), True))
-            except AllotmentError as error:
-                pipe.send((began, time.monotonic(), False))
-                pipe.send(error.code)
-                return
-
-
 def test_a_revocation_holds_in_another_process(url: str, desks: list[LocalDesk]) -> None:
     subnet = str(desks[0].ask(q.GetSubnet(subnet="n"), ME).id)
     spawn = multiprocessing.get_context("spawn")
     for way in (revoke_token, revoke_grant, move_subnet):
         who = Somebody(desks[0], way.__name__)
         near, far = spawn.Pipe()
-        process = spawn.Process(target=elsewhere, args=(url, who.actor.name, subnet, far))
+        process = spawn.Process(target=worker.elsewhere, args=(url, who.actor.name, subnet, far))
         process.start()
+        far.close()  # so that a process that died is heard of
         calls = [near.recv() for _ in range(5)]
         way(desks[0], who)
         acknowledged = time.monotonic()  # one clock for all processes of a machine
