@@ -72,16 +72,22 @@ def _new(r: Read, rights: Rights, request: CreateGrant) -> Aim[CreateGrant]:
     wants = [Want(Role.ADMIN, place)]
     if request.deny:
         wants.append(Want(Role.ADMIN, ANYWHERE))
-    elif target_id == INSTALLATION:
-        if rights.denied:
-            raise Forbidden(rights.actor.name, "grant everything: part of it is denied")
-    else:
-        spare_denied(r, rights, target_id)
-    if (request.expires_at or FOREVER) > rights.lasts_until(Role.ADMIN, place):
-        raise Forbidden(rights.actor.name, "grant a role for longer than their own")
+    if all(map(rights.satisfies, wants)):  # else that is the reason why not
+        _check_given(r, rights, request, target_id)
     if target_id == INSTALLATION:
         return Aim(request, wants)
     return Aim(structs.replace(request, reference=str(target_id), scope=None), wants)
+
+
+def _check_given(r: Read, rights: Rights, request: CreateGrant, target_id: UUID) -> None:
+    """Refuse to give what the actor does not have, or not for so long."""
+    if target_id == INSTALLATION and rights.denied and not request.deny:
+        raise Forbidden(rights.actor.name, "grant everything: part of it is denied")
+    if target_id != INSTALLATION and not request.deny:
+        spare_denied(r, rights, target_id)
+    place = places.of(r, target_id) or ANYWHERE
+    if (request.expires_at or FOREVER) > rights.lasts_until(Role.ADMIN, place):
+        raise Forbidden(rights.actor.name, "grant a role for longer than their own")
 
 
 @aims_at(RevokeGrant, GetGrant)
