@@ -26,9 +26,9 @@ from allotment.errors import (
 from allotment.model import wire
 from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
-from allotment.model.commands import AllocateAddress, Batch, Command
+from allotment.model.commands import AllocateAddress, Command
 from allotment.model.events import ListAudit, ListEvents, SealAudit
-from allotment.model.limits import BATCH_MAX
+from allotment.model.keys import check_keys
 from allotment.model.queries import Query
 from allotment.operations import at_once, perform, registry
 from allotment.operations.gate import Gate, sight_of
@@ -170,7 +170,7 @@ class LocalDesk:
             raise InvalidValue("command", type(command).__name__, "commands are done")
         wire.check(actor)
         wire.check(command)
-        _check_keys(command)
+        check_keys(command)
         self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
         result: R
@@ -199,7 +199,7 @@ class LocalDesk:
             return False
         wire.check(actor)
         wire.check(command)
-        _check_keys(command)
+        check_keys(command)
         self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
         return True
@@ -214,8 +214,6 @@ class LocalDesk:
             raise InvalidValue("query", type(query).__name__, "queries are asked")
         wire.check(actor)
         wire.check(query)
-        if isinstance(query, ListEvents | ListAudit):
-            self.seal()
         deadline = deadline_of(query)
 
         def once(_patient: bool) -> R:
@@ -227,7 +225,11 @@ class LocalDesk:
             return answer
 
         try:
-            return until_served(once, deadline)
+            found = until_served(once, deadline)
+            if isinstance(query, ListEvents | ListAudit):  # who may see it, sees it up to now
+                self.seal()
+                found = until_served(once, deadline)
+            return found
         except (Forbidden, Unauthenticated) as error:
             self._record_failures([(Asked(actor, query), error)])
             raise
@@ -327,28 +329,3 @@ def _is_keyed(job: Job) -> bool:
 
 def _latest(jobs: Sequence[Job]) -> float:
     return max(job.deadline for job in jobs)
-
-
-def _check_keys(command: Command[Any]) -> None:
-    """Refuse keys where no answer may be kept, and batches that are none.
-
-    Raises:
-        InvalidValue: naming the part.
-    """
-    keyed = command.idempotency_key is not None
-    if keyed and not command.takes_key:
-        rule = "its answer is not kept: ask without a key"
-        raise InvalidValue("idempotency_key", command.idempotency_key, rule)
-    if not isinstance(command, Batch):
-        return
-    if not 1 <= len(command.commands) <= BATCH_MAX:
-        raise InvalidValue("commands", len(command.commands), f"a batch has 1 to {BATCH_MAX}")
-    parts: tuple[Command[Any], ...] = command.commands
-    for place, part in enumerate(parts):
-        if isinstance(part, Batch) or part.idempotency_key is not None or not part.journaled:
-            rule = "a part of a batch is no batch, changes something, and has no key of its own"
-            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
-        if keyed and not part.takes_key:
-            rule = "its answer is not kept: it fits no batch with a key"
-            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
-        wire.check(part)

@@ -1,13 +1,16 @@
-"""Which commands get an idempotency key from whoever sends them, where nobody gave one.
+"""Idempotency keys: which commands take one, and which get one where nobody gave it.
 
-Invariant: a key is never made for a command that refuses it.
+Invariant: a key is never made for a command that refuses it, nor hidden in a part of a batch.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from allotment.errors import InvalidValue
+from allotment.model import wire
 from allotment.model.commands import Batch, Command
+from allotment.model.limits import BATCH_MAX
 
 LONG_BATCH = 10
 
@@ -27,3 +30,28 @@ def _takes_key(command: Command[Any]) -> bool:  # Any: as above
     if isinstance(command, Batch):
         return all(part.takes_key for part in command.commands)
     return command.takes_key
+
+
+def check_keys(command: Command[Any]) -> None:
+    """Refuse keys where no answer may be kept, and batches that are none.
+
+    Raises:
+        InvalidValue: naming the part.
+    """
+    keyed = command.idempotency_key is not None
+    if keyed and not command.takes_key:
+        rule = "its answer is not kept: ask without a key"
+        raise InvalidValue("idempotency_key", command.idempotency_key, rule)
+    if not isinstance(command, Batch):
+        return
+    if not 1 <= len(command.commands) <= BATCH_MAX:
+        raise InvalidValue("commands", len(command.commands), f"a batch has 1 to {BATCH_MAX}")
+    parts: tuple[Command[Any], ...] = command.commands
+    for place, part in enumerate(parts):
+        if isinstance(part, Batch) or part.idempotency_key is not None or not part.journaled:
+            rule = "a part of a batch is no batch, changes something, and has no key of its own"
+            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
+        if keyed and not part.takes_key:
+            rule = "its answer is not kept: it fits no batch with a key"
+            raise InvalidValue(f"commands[{place}]", type(part).__name__, rule)
+        wire.check(part)
