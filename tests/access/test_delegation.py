@@ -160,7 +160,10 @@ def test_nobody_gains_what_the_giver_did_not_have(book: Book, data: st.DataObjec
     world = World(book, data)
     try:
         world.give(None, "superior", Grant("admin", "scope"))
-        for _ in range(data.draw(st.integers(1, 4))):
+        for name in NAMES[1:]:
+            end = world.start + data.draw(st.integers(1, 3)) * HOUR
+            world.give(None, name, Grant("admin", data.draw(st.sampled_from(PLACES)), until=end))
+        for _ in range(data.draw(st.integers(0, 3))):
             world.give(None, data.draw(st.sampled_from(NAMES[1:])), world.drawn())
         for _ in range(data.draw(st.integers(1, 12))):
             step(world)
@@ -194,7 +197,7 @@ def test_no_delegate_locks_a_superior_out(book: Book) -> None:
         CreateGrant(
             actor="token:local", role=Role.ADMIN, target=TargetKind.SCOPE, reference="scope"
         ),
-        CreateGrant(actor="token:local", role=Role.VIEWER),
+        CreateGrant(actor="token:local", role=Role.VIEWER, target=TargetKind.INSTALLATION),
         CreateToken(name="mine-too", project="mine"),
     ):
         with pytest.raises(AllotmentError) as caught:

@@ -58,11 +58,26 @@ def error_of(desk: LocalDesk, command: Any, who: Actor) -> AllotmentError:
 def test_an_administrator_for_a_time_gives_nothing_for_longer(book: Book) -> None:
     who = actor(book)
     end = time.time_ns() // 1_000_000 + 60_000
-    book.do(CreateGrant(actor=who.name, role=Role.ADMIN, expires_at=end))
+    book.do(
+        CreateGrant(actor=who.name, role=Role.ADMIN, expires_at=end, target=TargetKind.INSTALLATION)
+    )
     for until in (None, end + 1):
         with pytest.raises(Forbidden):
-            book.desk.do(CreateGrant(actor=who.name, role=Role.VIEWER, expires_at=until), who)
-    book.desk.do(CreateGrant(actor=who.name, role=Role.VIEWER, expires_at=end), who)
+            book.desk.do(
+                CreateGrant(
+                    actor=who.name,
+                    role=Role.VIEWER,
+                    expires_at=until,
+                    target=TargetKind.INSTALLATION,
+                ),
+                who,
+            )
+    book.desk.do(
+        CreateGrant(
+            actor=who.name, role=Role.VIEWER, expires_at=end, target=TargetKind.INSTALLATION
+        ),
+        who,
+    )
 
 
 def test_an_allocator_of_everything_takes_no_owner_away(book: Book) -> None:
@@ -248,7 +263,7 @@ def test_what_is_made_twice_at_once_is_made_once(postgres_url: str) -> None:
         refused = ["already-exists"] * 3
         for number in range(20):
             assert at_once(desk, CreateToken(name=f"t{number}")) == ["NewToken", *refused]
-            grant = CreateGrant(actor="token:t", role=Role.ADMIN)
+            grant = CreateGrant(actor="token:t", role=Role.ADMIN, target=TargetKind.INSTALLATION)
             assert at_once(desk, grant) == ["Grant", *refused]
             given = desk.ask(ListGrants(), ME).items
             desk.do(RevokeGrant(grant=str(given[0].id)), ME)

@@ -83,7 +83,9 @@ def move_subnet(desk: LocalDesk, _who: Somebody) -> None:
 
 
 def deny(desk: LocalDesk, who: Somebody) -> None:
-    denial = CreateGrant(actor=who.actor.name, role=Role.VIEWER, deny=True)
+    denial = CreateGrant(
+        actor=who.actor.name, role=Role.VIEWER, deny=True, target=TargetKind.INSTALLATION
+    )
     desk.do(denial, ME)
 
 

@@ -21,7 +21,7 @@ from allotment.model.commands import (
     ReleaseMatching,
     UpdateAddressScope,
 )
-from allotment.model.grants import CreateGrant, CreateToken, GetQuota, SetQuota
+from allotment.model.grants import CreateGrant, CreateToken, GetQuota, SetQuota, TargetKind
 from allotment.model.queries import CheckBook, GetStatus, ListAllocations
 from allotment.store import schema, settings, upgrade
 from allotment.store.session import Store, Write
@@ -173,7 +173,9 @@ def test_what_is_new_works_on_what_is_old(upgraded: LocalDesk, me: Actor) -> Non
         upgraded.do(AllocateAddress(subnet="n", owner="j"), me)
     assert upgraded.ask(GetQuota(project="j"), me).addresses_used == 2
     upgraded.do(CreateToken(name="t"), me)
-    upgraded.do(CreateGrant(actor="token:t", role=Role.ALLOCATOR), me)
+    upgraded.do(
+        CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION), me
+    )
     served = upgraded.do(AllocateAddress(subnet=str(SUBNET)), Actor(name="token:t"))
     assert served.address == Address("10.0.0.3")
     upgraded.do(UpdateAddressScope(scope="s", project="j"), me)

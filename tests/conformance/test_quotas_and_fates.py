@@ -50,6 +50,7 @@ from allotment.model.grants import (
     RevokeGrant,
     RevokeToken,
     SetQuota,
+    TargetKind,
 )
 from allotment.model.queries import CheckBook, GetSubnet
 from allotment.store import access_schema, quotas
@@ -292,13 +293,18 @@ def test_a_right_that_was_taken_back_ends_at_once_in_every_process(
         with pytest.raises(AllotmentError):
             there.do(wish, actor)
         for _ in range(3):
-            grant = here.do(CreateGrant(actor="token:t", role=Role.ALLOCATOR), me)
+            grant = here.do(
+                CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION),
+                me,
+            )
             for _ in range(3):
                 there.do(wish, actor)
             here.do(RevokeGrant(grant=str(grant.id)), me)
             with pytest.raises(NotFound):
                 there.do(wish, actor)
-        here.do(CreateGrant(actor="token:t", role=Role.ALLOCATOR), me)
+        here.do(
+            CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION), me
+        )
         there.do(wish, actor)
         here.do(RevokeToken(token="t"), me)
         with pytest.raises(Unauthenticated):
@@ -310,7 +316,7 @@ def test_a_right_that_was_taken_back_ends_at_once_in_every_process(
     "command",
     [
         CreateToken(name="t"),
-        CreateGrant(actor="group:g", role=Role.VIEWER),
+        CreateGrant(actor="group:g", role=Role.VIEWER, target=TargetKind.INSTALLATION),
     ],
 )
 def test_what_many_make_at_once_is_made_once(

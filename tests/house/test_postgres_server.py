@@ -15,7 +15,7 @@ from allotment.model.commands import (
     CreateProject,
     CreateSubnet,
 )
-from allotment.model.grants import CreateGrant, SetQuota
+from allotment.model.grants import CreateGrant, SetQuota, TargetKind
 from postgres_books import Shelf
 from postgres_cluster import Cluster
 from postgres_server import PostgresServer
@@ -95,7 +95,10 @@ def test_a_book_that_is_lent_again_is_as_a_new_one(postgres_books: Shelf) -> Non
         desk.do(AllocateAddresses(subnet="10.0.0.0/24", count=9, tags=("t",)), local_owner())
         desk.do(CreateProject(name="p"), local_owner())
         desk.do(SetQuota(project="p", addresses=1), local_owner())
-        desk.do(CreateGrant(actor="group:g", role=Role.ADMIN), local_owner())
+        desk.do(
+            CreateGrant(actor="group:g", role=Role.ADMIN, target=TargetKind.INSTALLATION),
+            local_owner(),
+        )
     assert state(first) != new
     postgres_books.take_back(first)
     again = postgres_books.lend()
