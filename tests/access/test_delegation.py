@@ -32,7 +32,7 @@ from allotment.model.grants import (
 
 HOUR = 3_600_000
 ROUND = hypothesis.settings(
-    max_examples=max(1, hypothesis.settings().max_examples // 4),
+    max_examples=hypothesis.settings().max_examples,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 PLACES = (ALL, "mine", "scope", "outer", "pool", "subnet", "sibling", "elsewhere")

@@ -113,10 +113,12 @@ def spare_denied(r: Read, rights: Rights, container: UUID) -> None:
             raise Forbidden(rights.actor.name, "act on all of it: part of it is denied")
 
 
-def spare_adopted(r: Read, rights: Rights, above: UUID, wanted: Sequence[Prefix]) -> None:
+def spare_adopted(
+    r: Read, rights: Rights, above: UUID, wanted: Sequence[Prefix], itself: UUID | None = None
+) -> None:
     """Refuse to take what is denied to the actor into a pool, where grants on that would hold.
 
-    `above` is the pool or scope that it is in now.
+    `above` is the pool or scope that it is in now, `itself` the pool that grows.
 
     Raises:
         Forbidden: some of it is.
@@ -125,6 +127,8 @@ def spare_adopted(r: Read, rights: Rights, above: UUID, wanted: Sequence[Prefix]
         return
     for prefix in wanted:
         for one in prefixes.children_within(r, above, prefix):
+            if one.holder_id == itself:
+                continue
             place = places.of(r, one.holder_id)
             if place is None:  # a prefix that somebody holds
                 owner = prefix_allocations.project_of(r, one.holder_id)
@@ -242,7 +246,7 @@ def _pool(
             above = row.parent_id
             around = places.of_pools(r, [above]) if above else places.of_scopes(r, [row.scope_id])
             wants += [Want(request.needs, place) for place in around.values()]
-            spare_adopted(r, rights, above or row.scope_id, request.prefixes)
+            spare_adopted(r, rights, above or row.scope_id, request.prefixes, row.id)
         owner, more = new_owner(r, request.project, request.needs)
         if more:
             spare_denied(r, rights, row.id)
