@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ALL = "*"  # the installation
 ROLES = ("", "viewer", "allocator", "operator", "admin")
-WHOLE = ("CheckBook", "RepairBook")
+WHOLE = ("CheckBook", "RepairBook", "ListAudit", "VerifyAudit", "SealAudit")
 OWN = ("WhoAmI", "GetToken", "ListTokens", "RevokeToken", "ResolveOperation")
 ADMINS = ("GetGrant", "ListGrants", "RevokeGrant")
 READS = ("Get", "List", "Lookup", "Search", "Preview", "Who", "Batch")

@@ -68,6 +68,10 @@ def _reading(book: Book) -> Iterator[Scene]:
     yield Scene("", g.WhoAmI, Request("WhoAmI"))
     yield Scene("", g.ListTokens, Request("ListTokens"))
     yield Scene("", q.CheckBook, Request("CheckBook"))
+    yield Scene("", e.ListAudit, Request("ListAudit"))
+    yield Scene("", e.VerifyAudit, Request("VerifyAudit"))
+    yield Scene("", e.SealAudit, Request("SealAudit"))
+    yield Scene("", e.ListEvents, Request("ListEvents"))
 
 
 def _projects(book: Book) -> Iterator[Scene]:

@@ -55,27 +55,22 @@ def error_of(desk: LocalDesk, command: Any, who: Actor) -> AllotmentError:
     return caught.value
 
 
+def _everywhere(who: Actor, role: Role, until: int | None) -> CreateGrant:
+    return CreateGrant(actor=who.name, role=role, expires_at=until, target=TargetKind.INSTALLATION)
+
+
 def test_an_administrator_for_a_time_gives_nothing_for_longer(book: Book) -> None:
     who = actor(book)
     end = time.time_ns() // 1_000_000 + 60_000
-    book.do(
-        CreateGrant(actor=who.name, role=Role.ADMIN, expires_at=end, target=TargetKind.INSTALLATION)
-    )
+    book.do(_everywhere(who, Role.ADMIN, end))
     for until in (None, end + 1):
         with pytest.raises(Forbidden):
             book.desk.do(
-                CreateGrant(
-                    actor=who.name,
-                    role=Role.VIEWER,
-                    expires_at=until,
-                    target=TargetKind.INSTALLATION,
-                ),
+                _everywhere(who, Role.VIEWER, until),
                 who,
             )
     book.desk.do(
-        CreateGrant(
-            actor=who.name, role=Role.VIEWER, expires_at=end, target=TargetKind.INSTALLATION
-        ),
+        _everywhere(who, Role.VIEWER, end),
         who,
     )
 

@@ -83,9 +83,8 @@ def move_subnet(desk: LocalDesk, _who: Somebody) -> None:
 
 
 def deny(desk: LocalDesk, who: Somebody) -> None:
-    denial = CreateGrant(
-        actor=who.actor.name, role=Role.VIEWER, deny=True, target=TargetKind.INSTALLATION
-    )
+    everything = TargetKind.INSTALLATION
+    denial = CreateGrant(actor=who.actor.name, role=Role.VIEWER, deny=True, target=everything)
     desk.do(denial, ME)
 
 

@@ -57,6 +57,8 @@ from allotment.store import access_schema, quotas
 
 Q = access_schema.quota
 
+GRANT = CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION)
+
 
 @pytest.fixture
 def book(desk: LocalDesk, me: Actor) -> LocalDesk:
@@ -294,7 +296,7 @@ def test_a_right_that_was_taken_back_ends_at_once_in_every_process(
             there.do(wish, actor)
         for _ in range(3):
             grant = here.do(
-                CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION),
+                GRANT,
                 me,
             )
             for _ in range(3):
@@ -302,9 +304,7 @@ def test_a_right_that_was_taken_back_ends_at_once_in_every_process(
             here.do(RevokeGrant(grant=str(grant.id)), me)
             with pytest.raises(NotFound):
                 there.do(wish, actor)
-        here.do(
-            CreateGrant(actor="token:t", role=Role.ALLOCATOR, target=TargetKind.INSTALLATION), me
-        )
+        here.do(GRANT, me)
         there.do(wish, actor)
         here.do(RevokeToken(token="t"), me)
         with pytest.raises(Unauthenticated):
