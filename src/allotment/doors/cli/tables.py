@@ -108,12 +108,23 @@ def _granted_on(grant: grants.Grant) -> str:
     return f"{grant.target} {visible(grant.target_name)}"
 
 
+_ASKED_WIDTH = 72
+_UNSAID = {"idempotency_key", "placement", "prefix_placement", "method", "status"}
+
+
 def _asked(command: Raw) -> str:
-    """A recorded command in a few words: its name, and what was said in it."""
+    """A recorded command in a few words: its name, and what was said in it, as far as it fits."""
     fields = json.loads(bytes(command)) or {}
-    name = fields.pop("do", "-")
-    said = (f"{key}={_word(value)}" for key, value in fields.items() if value not in (None, "", []))
-    return visible(" ".join((name, *said)))
+    name = str(fields.pop("do", None) or fields.pop("ask", "-"))
+    said = [
+        f"{field}={_word(value)}"
+        for field, value in fields.items()
+        if value not in (None, "", [], False) and field not in _UNSAID
+    ]
+    told = " ".join([name, *said])
+    if len(told) > _ASKED_WIDTH:
+        told = told[: _ASKED_WIDTH - 3] + "..."
+    return visible(told)
 
 
 def _word(value: object) -> str:
