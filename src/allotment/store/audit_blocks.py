@@ -16,7 +16,6 @@ from allotment.store import access_schema, schema
 from allotment.store.session import Read, Write
 
 E, B = schema.event, access_schema.audit_block
-PLACE = E.c.place_id
 
 EventRow = Row[Any]  # Any: a row of `event`
 AsStored = Callable[[Column[Any]], ColumnElement[Any]]  # Any: a column of any type

@@ -28,13 +28,12 @@ class Kind(NamedTuple):
 
     table: Table
     noun: str
-    plural: str
 
 
-PROJECT = Kind(schema.project, "project", "projects")
-SCOPE = Kind(schema.address_scope, "address scope", "address scopes")
-POOL = Kind(schema.subnet_pool, "subnet pool", "subnet pools")
-SUBNET = Kind(schema.subnet, "subnet", "subnets")
+PROJECT = Kind(schema.project, "project")
+SCOPE = Kind(schema.address_scope, "address scope")
+POOL = Kind(schema.subnet_pool, "subnet pool")
+SUBNET = Kind(schema.subnet, "subnet")
 
 
 def read_id(reference: str) -> UUID | None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, case, delete, func, insert, select, update
+from sqlalchemy import Select, case, delete, insert, select, update
 
 from allotment.model.address import BITS
 from allotment.model.extent import Extent
@@ -165,17 +165,6 @@ def children(r: Read, parent_id: UUID, limit: int | None = None) -> list[Held]:
     query = select(*COLUMNS).where(X.c.parent_id == parent_id).order_by(X.c.family, X.c.last)
     rows = r.run(query.limit(limit) if limit is not None else query).all()
     return [Held._make(row) for row in rows]
-
-
-def children_by_kind(r: Read, parent_id: UUID) -> dict[str, int]:
-    """How many holders of each kind are directly below a parent."""
-    query = (
-        select(X.c.kind, func.count(X.c.holder_id.distinct()))
-        .where(X.c.parent_id == parent_id)
-        .group_by(X.c.kind)
-    )
-    rows: list[Any] = list(r.run(query))  # Any: rows of two columns
-    return dict(rows)
 
 
 def adopt(tx: Write, holders: Sequence[UUID], parent_id: UUID, pool_id: UUID | None) -> None:

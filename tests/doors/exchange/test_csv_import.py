@@ -256,6 +256,20 @@ def test_line_numbers_count_the_lines_inside_quotes(seat: DeskSeat, from_csv: An
     assert seat.ask(GetSubnetPool(pool="10.0.0.0/8")).description == "a\nb"
 
 
+def test_the_prefixes_of_a_cloud_are_pools_with_their_regions_and_services(
+    seat: DeskSeat, aws_prefixes: Path, from_csv: Any
+) -> None:
+    """Some of them; `--long` takes all."""
+    lines = aws_prefixes.read_text("utf-8").splitlines(keepends=True)
+    some = "".join([lines[0], *lines[1::12]])
+    counts = from_csv(seat, some, "aws").kinds()["pool"]
+    assert sum(counts.values()) == len(lines[1::12])
+    taken = counts[Outcome.IMPORTED]
+    assert seat.ask(GetStatus()).pools == taken > 500
+    assert from_csv(seat, some, "aws").kinds()["pool"][Outcome.UNCHANGED] == taken
+
+
+@pytest.mark.long
 def test_each_of_the_prefixes_of_a_cloud_is_a_pool_with_its_regions_and_services(
     seat: DeskSeat, aws_prefixes: Path, from_csv: Any
 ) -> None:
