@@ -71,8 +71,15 @@ EVERYTHING = COMMANDS + QUERIES
 # --- what the code says
 
 
-def functions(tree: ast.AST) -> Iterator[ast.FunctionDef]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All nodes of a tree, looked for once."""
+    return tuple(ast.walk(tree))
+
+
+@cache
+def functions(tree: ast.AST) -> tuple[ast.FunctionDef, ...]:
+    return tuple(node for node in nodes(tree) if isinstance(node, ast.FunctionDef))
 
 
 def parameters(function: ast.FunctionDef) -> list[ast.arg]:
@@ -107,8 +114,8 @@ def permits_come_from_authorize(code: Modules) -> Iterator[str]:
         if path == "engine/access.py":
             for function in functions(tree):
                 if function.name == "authorize":
-                    allowed = set(ast.walk(function))
-        for node in ast.walk(tree):
+                    allowed = set(nodes(function))
+        for node in nodes(tree):
             if node in allowed:
                 continue
             match node:
@@ -135,23 +142,22 @@ def permits_come_from_authorize(code: Modules) -> Iterator[str]:
 def handlers_are_reached_by_the_registry_only(code: Modules) -> Iterator[str]:
     homes: dict[str, set[str]] = {}
     for path, tree in code.items():
-        names = {function.name for function in functions(tree) if served_by(function)}
-        if names:
-            homes[path] = names
+        for function in functions(tree):
+            if served_by(function):
+                homes.setdefault(function.name, set()).add(path)
     for path, tree in code.items():
-        for home, names in homes.items():
-            stem = Path(home).stem
-            for node in ast.walk(tree):
-                match node:
-                    case ast.Name(name, ast.Load()) if path == home and name in names:
-                        yield f"{path}:{node.lineno} uses the handler {name}"
-                    case ast.Attribute(ast.Name(before), name) if before == stem and name in names:
-                        yield f"{path}:{node.lineno} uses the handler {stem}.{name}"
-                    case ast.ImportFrom(module=module, names=imported) if (
-                        module and module.endswith(f".{stem}")
-                    ):
-                        for one in imported:
-                            if one.name in names:
+        for node in nodes(tree):
+            match node:
+                case ast.Name(name, ast.Load()) if path in homes.get(name, ()):
+                    yield f"{path}:{node.lineno} uses the handler {name}"
+                case ast.Attribute(ast.Name(before), name):
+                    for home in homes.get(name, ()):
+                        if before == Path(home).stem:
+                            yield f"{path}:{node.lineno} uses the handler {before}.{name}"
+                case ast.ImportFrom(module=str() as module, names=imported):
+                    for one in imported:
+                        for home in homes.get(one.name, ()):
+                            if module.endswith(f".{Path(home).stem}"):
                                 yield f"{path}:{node.lineno} imports the handler {one.name}"
 
 
@@ -160,7 +166,7 @@ def the_registry_keeps_its_tables(code: Modules) -> Iterator[str]:
     for path, tree in code.items():
         if path == "operations/registry.py":
             continue
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             match node:
                 case ast.Attribute(ast.Name("registry"), name) if name in tables:
                     yield f"{path}:{node.lineno} looks into registry.{name}"
@@ -176,7 +182,7 @@ def what_takes_a_permit_is_given_one(code: Modules) -> Iterator[str]:
     for path, tree in code.items():
         for scope in _scopes(tree):
             known = _permits_in(scope, tree)
-            for node in ast.walk(scope[-1]):
+            for node in nodes(scope[-1]):
                 if not isinstance(node, ast.Call) or (name := called(node)) is None:
                     continue
                 for place in _places_of(wanting, path, name):
@@ -197,10 +203,11 @@ def _wanting(code: Modules) -> Iterator[tuple[tuple[str, str], list[int]]]:
             yield (path, kind), sorted(fields.values())
 
 
+@cache
 def _keepers(tree: ast.Module) -> dict[str, dict[str, int]]:
     """The classes of a module that keep a permit, each with the fields that do, by place."""
     kept: dict[str, dict[str, int]] = {}
-    for kind in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+    for kind in (node for node in nodes(tree) if isinstance(node, ast.ClassDef)):
         fields = [one for one in kind.body if isinstance(one, ast.AnnAssign)]
         for place, field in enumerate(fields):
             if isinstance(field.target, ast.Name) and "Permit" in _said(field.annotation):
@@ -225,7 +232,7 @@ def _said(annotation: ast.expr | None) -> str:
 
 def _scopes(tree: ast.Module) -> Iterator[list[ast.FunctionDef]]:
     """Each outermost function or method, with the functions it is nested in."""
-    inner = {id(node) for one in functions(tree) for node in ast.walk(one) if node is not one}
+    inner = {id(node) for one in functions(tree) for node in nodes(one) if node is not one}
     for function in functions(tree):
         if id(function) not in inner:
             yield [function]
@@ -243,7 +250,7 @@ def _permits_in(scope: list[ast.FunctionDef], tree: ast.Module) -> set[str]:
         before = -1
         while len(known) != before:
             before = len(known)
-            for node in ast.walk(function):
+            for node in nodes(function):
                 _learn(node, known, tree)
     return known
 
@@ -304,7 +311,7 @@ def _is_permit(value: ast.expr, known: set[str], tree: ast.Module) -> bool:
 
 def transactions_begin_at_the_desk_only(code: Modules) -> Iterator[str]:
     for path, tree in code.items():
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             match node:
                 case ast.Call(ast.Attribute(_, "writing" | "reading")) if (
                     path not in OPENS_TRANSACTIONS
@@ -336,7 +343,7 @@ def handlers_are_run_with_a_permit_only(code: Modules) -> Iterator[str]:
             continue
         for scope in _scopes(tree):
             known = _permits_in(scope, tree)
-            for node in ast.walk(scope[-1]):
+            for node in nodes(scope[-1]):
                 if not isinstance(node, ast.Call):
                     continue
                 name = called(node)
@@ -354,7 +361,7 @@ def permits_are_asked_for_in_the_transaction(code: Modules) -> Iterator[str]:
         for function in functions(tree):
             asks = [
                 node
-                for node in ast.walk(function)
+                for node in nodes(function)
                 if isinstance(node, ast.Call) and called(node) == (None, "authorize")
             ]
             named = {_said(one.annotation) for one in parameters(function)}
@@ -396,7 +403,7 @@ def statements_are_written_in_the_store_only(code: Modules) -> Iterator[str]:
     for path, tree in code.items():
         if path.startswith("store/"):
             continue
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             match node:
                 case ast.Constant(str() as text) if SQL.match(text):
                     yield f"{path}:{node.lineno} {text[:50]!r}"
@@ -563,7 +570,7 @@ def test_what_answers_with_a_permit_is_known_and_says_so() -> None:
     methods = {
         function.name
         for tree in the_code().values()
-        for kind in ast.walk(tree)
+        for kind in nodes(tree)
         if isinstance(kind, ast.ClassDef)
         for function in functions(kind)
         if "Permit" in _said(function.returns)
