@@ -120,10 +120,10 @@ def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -
     check(listening)
     logs.set_up(listening.log_format)
     staff = hire(listening)  # the book opens, or whoever started us hears why not
-    secret = staff.first_token() if listening.first_token else None
-    if secret is not None:
-        say(f"the first administrator's token, shown once: {secret.reveal()}")
     with _bound(listening) as listener:
+        secret = staff.first_token() if listening.first_token else None
+        if secret is not None:
+            say(f"the first administrator's token, shown once: {secret.reveal()}")
         scheme = "https" if listening.tls_cert else "http"
         where = f"listening on {scheme}://{_shown(listener)}"
         if listening.workers == 1:
