@@ -17,6 +17,7 @@ import uvicorn
 from allotment import LocalDesk, open_book
 from allotment.bootstrap import first_token
 from allotment.doors.rest.app import create_app
+from allotment.doors.rest.doorkeeper import Doorkeeper
 from allotment.doors.rest.settings import Settings
 
 PATIENCE_SECONDS = 20
@@ -24,11 +25,17 @@ QUIET = Settings(log_requests=False, threads=8)
 
 
 class LiveServer:
-    """The REST door of one book, on a port of its own."""
+    """The REST door of one book, on a port of its own; a desk that is given stays open."""
 
-    def __init__(self, book: str, settings: Settings = QUIET) -> None:
-        self.desk: LocalDesk = open_book(book)
-        self._door = create_app(self.desk, self.desk, settings)
+    def __init__(
+        self,
+        book: str | LocalDesk,
+        settings: Settings = QUIET,
+        doorkeeper: Doorkeeper | None = None,
+    ) -> None:
+        self._lent = not isinstance(book, str)
+        self.desk: LocalDesk = open_book(book) if isinstance(book, str) else book
+        self._door = create_app(self.desk, doorkeeper or self.desk, settings)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
@@ -50,7 +57,8 @@ class LiveServer:
         self._thread.join(PATIENCE_SECONDS)
         self._door.counter.room.close()
         self._socket.close()
-        self.desk.close()
+        if not self._lent:
+            self.desk.close()
 
 
 def make_book(path: Path) -> str:
