@@ -244,9 +244,9 @@ class LocalDesk:
         return until_served(once, job.deadline, job.asked.request)
 
     def _record_failures(self, failures: Sequence[tuple[Asked, AllotmentError]]) -> None:
-        """The events of what was refused or failed, where the database can still take them."""
+        """The events of what was refused or failed; where the database is away, none."""
         told = [one for one in failures if one[1].code not in UNRECORDED]
-        if not told:
+        if not told or time.monotonic() - self.store.away_at < RECORDED_SECONDS:
             return
         deadline = time.monotonic() + RECORDED_SECONDS
         with suppress(StoreError), self.store.writing(deadline=deadline) as tx:
@@ -254,8 +254,8 @@ class LocalDesk:
 
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands: the plainest at once, the others in one transaction."""
-        now = self.store.clock()
-        permits = [self._plain_permit(job, now) for job in jobs]
+        now, moment = self.store.clock(), time.monotonic()
+        permits = [self._plain_permit(job, now) if job.deadline > moment else None for job in jobs]
         try:
             outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
@@ -283,7 +283,7 @@ class LocalDesk:
 
     def _serve_together(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands in one transaction; what cannot be served so is served alone."""
-        if len(jobs) == 1:
+        if len(jobs) == 1 or _latest(jobs) < time.monotonic():
             return self._one_by_one(jobs)
         try:
             with self.store.writing(deadline=_latest(jobs)) as tx:

@@ -17,10 +17,11 @@ from allotment.model.access import PREFIX, Actor, ActorKind
 from allotment.model.address import Address
 from allotment.operations import perform
 from allotment.operations.gate import Gate, KnownToken, check_presented
-from allotment.operations.retries import DEADLINE_SECONDS
 from allotment.store import grants
 from allotment.store.session import Store
 
+LOOK_SECONDS = 5.0
+"""How long looking a token up may take: whoever waits for it has not asked for anything yet."""
 USE_NOTED_SECONDS = 60.0
 STRANGERS_NOTED_SECONDS = 0.1
 
@@ -68,7 +69,7 @@ class Reception:
     def _authenticate(self, presented: TokenText, source: Address | None) -> Actor:
         known = self._gate.token(presented.key_id)
         if known is None:
-            with self._store.reading(deadline=time.monotonic() + DEADLINE_SECONDS) as r:
+            with self._store.reading(deadline=time.monotonic() + LOOK_SECONDS) as r:
                 known = self._gate.read_token(r, presented.key_id)
         actor = self._found(known, presented, source)
         assert known.row is not None, "or nobody was found"

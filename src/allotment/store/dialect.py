@@ -119,6 +119,10 @@ class Dialect(ABC):
         """Give up one connection."""
         conn.invalidate()
 
+    def connect(self, deadline: float | None) -> Connection:
+        """A connection of the pool; made, if need be, by the deadline (monotonic seconds)."""
+        return self.engine.connect()
+
     @abstractmethod
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """What this process must hold before it opens a transaction of that mode."""

@@ -42,7 +42,13 @@ from allotment.store.dialect import (
     split_at_carry,
 )
 from allotment.store.postgres_at_once import AT_ONCE_SCHEMA
-from allotment.store.postgres_connection import Spares, Statement, TimedConnection
+from allotment.store.postgres_connection import (
+    Spares,
+    Statement,
+    TimedConnection,
+    connect,
+    connecting_until,
+)
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
 from allotment.store.postgres_values import Scalar, number, rows_of
@@ -55,7 +61,6 @@ SETTINGS = (
 CONNECTIONS = 16
 CONNECTIONS_MORE = 16
 CONNECTION_WAIT_SECONDS = 10.0
-CONNECT_SECONDS = 10
 GRACE_SECONDS = 0.5
 STATEMENT_SECONDS = 30
 
@@ -69,7 +74,7 @@ class PostgresDialect(Dialect):
     def __init__(self, url: str) -> None:
         place = _place(url)
         self.shown = place.set(drivername="postgresql").render_as_string(hide_password=True)
-        query = {"connect_timeout": str(CONNECT_SECONDS), **place.query, "client_encoding": "utf8"}
+        query = {**place.query, "client_encoding": "utf8"}
         given = query.pop("options", "")
         place = place.set(query={**query, "options": f"{SETTINGS} {given}".strip()})
         self.engine = create_engine(
@@ -80,13 +85,18 @@ class PostgresDialect(Dialect):
             pool_timeout=CONNECTION_WAIT_SECONDS,
             pool_use_lifo=True,
         )
-        event.listen(self.engine, "do_connect", _connect)
+        event.listen(self.engine, "do_connect", connect)
         self._spares = Spares(self.engine)
 
     def close(self) -> None:
         """Those of the pool, and the spare ones."""
         self._spares.close()
         super().close()
+
+    def connect(self, deadline: float | None) -> Connection:
+        """From the pool, or a new one that is made by the deadline."""
+        with connecting_until(deadline):
+            return self.engine.connect()
 
     def exclusive(self, mode: str) -> AbstractContextManager[None]:
         """Nothing: the database has row locks."""
@@ -166,7 +176,7 @@ class PostgresDialect(Dialect):
         for place, wish in enumerate(wishes):
             groups.setdefault(wish.subnet_id, []).append(place)
         ordered = [places for _, places in sorted(groups.items())]
-        spare = self._spares.take()
+        spare = self._spares.take(deadline)
         enter("commit")
         try:
             spare.give_up_at = deadline + GRACE_SECONDS
@@ -327,11 +337,6 @@ def _place(url: str) -> URL:
     if isinstance(password, str):
         place = place.difference_update_query(["password"]).set(password=password)
     return place
-
-
-# Any: what SQLAlchemy hands a driver.
-def _connect(_dialect: Any, _record: Any, args: Any, params: Any) -> TimedConnection:
-    return TimedConnection.connect(*args, **params)
 
 
 def _raw(conn: Connection) -> TimedConnection:

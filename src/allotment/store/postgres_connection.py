@@ -8,9 +8,12 @@ the connection; nobody uses it again.
 from __future__ import annotations
 
 import logging
+import math
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
@@ -24,6 +27,8 @@ from sqlalchemy import Engine
 from allotment.store.postgres_values import Param, binary
 
 WAIT_SECONDS_MIN = 0.1
+CONNECT_SECONDS = 10.0
+CONNECT_SECONDS_MIN = 2.0  # what psycopg waits at least
 
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
@@ -33,6 +38,22 @@ _FORGET = {"26000", "0A000"}
 
 # What psycopg would say there is in the errors it raises; who wants it adds a handler.
 logging.getLogger("psycopg").addHandler(logging.NullHandler())
+
+
+_request = threading.local()
+
+
+@contextmanager
+def connecting_until(deadline: float | None) -> Iterator[None]:
+    """Let connections that this thread makes meanwhile take no longer than its request may.
+
+    `deadline` in monotonic seconds; None: as long as connecting may ever take.
+    """
+    _request.deadline = deadline
+    try:
+        yield
+    finally:
+        _request.deadline = None
 
 
 class Statement(NamedTuple):
@@ -174,12 +195,13 @@ class Spares:
         self._engine = engine
         self._idle: list[tuple[int, TimedConnection]] = []
 
-    def take(self) -> TimedConnection:
-        """The one that was used last, or a new one."""
+    def take(self, deadline: float) -> TimedConnection:
+        """The one that was used last, or a new one, made by the deadline."""
         for process, spare in self._given_up():
             if process == os.getpid():
                 return spare
-        pooled = self._engine.raw_connection()
+        with connecting_until(deadline):
+            pooled = self._engine.raw_connection()
         made = pooled.driver_connection
         pooled.detach()
         assert isinstance(made, TimedConnection)
@@ -201,3 +223,12 @@ class Spares:
                 yield self._idle.pop()
             except IndexError:
                 return
+
+
+# Any: what SQLAlchemy hands a driver.
+def connect(_dialect: Any, _record: Any, args: Any, params: Any) -> TimedConnection:
+    """A new connection, made by the deadline of the request that this thread works for."""
+    deadline = getattr(_request, "deadline", None)
+    left = CONNECT_SECONDS if deadline is None else deadline - time.monotonic()
+    seconds = math.ceil(min(CONNECT_SECONDS, max(CONNECT_SECONDS_MIN, left)))
+    return TimedConnection.connect(*args, **{"connect_timeout": seconds, **params})

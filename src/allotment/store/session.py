@@ -6,7 +6,9 @@ is in doubt is thrown away; every database error leaves here typed, with the pha
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -101,13 +103,14 @@ class Write(Read):
 
 
 class Store:
-    """One database; hands out transactions."""
+    """One database; hands out transactions. `away_at`: when (monotonic) it was last not there."""
 
     def __init__(self, dialect: Dialect, clock: Clock, sign: Sign | None = None) -> None:
         self.dialect = dialect
         self.clock = clock
         self.sign = sign
         self._inside = threading.local()
+        self.away_at = -math.inf
 
     def close(self) -> None:
         """Give every connection back to the database."""
@@ -168,7 +171,7 @@ class Store:
         self._inside.busy = True
         try:
             with self.dialect.exclusive(mode):
-                conn = self.dialect.engine.connect()
+                conn = self.dialect.connect(deadline)
                 try:
                     enter("begin")
                     self.dialect.begin(conn, mode, deadline)
@@ -201,6 +204,7 @@ class Store:
     def _leave(self, error: StoreError) -> None:
         """Every connection to a database that went away, or stepped down, is given up."""
         if error.code in ("not-primary", "store-unavailable", "commit-unknown"):
+            self.away_at = time.monotonic()
             self.dialect.drop_connections()
 
     def _undo(self, conn: Connection, *, trusted: bool) -> None:

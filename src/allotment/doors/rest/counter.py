@@ -73,7 +73,9 @@ class Counter:
         self._doorkeeper = doorkeeper
         self._pace = Pace(settings.rates)
         self._cursors = Cursors(settings.cursor_key)
-        self.room = Room(settings.threads, settings.waiting_max, settings.long_max)
+        self.room = Room(
+            settings.threads, settings.waiting_max, settings.long_max, settings.waiting_seconds_max
+        )
 
     async def known(self, visit: Visit) -> Actor:
         """Who is asking.

@@ -1,6 +1,7 @@
 """The room of threads in which the desk is asked, and the line in front of it.
 
-Invariant: what is inside and what waits is bounded; whoever comes to a full room is told at once.
+Invariant: what is inside, what waits and how long is bounded; whoever comes to a full room is told
+at once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NamedTuple, TypeVar
 
 from allotment.errors import Overloaded
@@ -18,11 +19,17 @@ T = TypeVar("T")
 
 
 class _Errand(NamedTuple):
-    """Something to do, and who waits for it."""
+    """Something to do, and who waits for it; whoever takes the turn does it, or gives it up."""
 
     work: Callable[[], Any]  # Any: whatever it gives back
     loop: asyncio.AbstractEventLoop
     waiting: asyncio.Future[Any]  # Any: as above
+    turn: Lock
+
+    def give_up(self) -> None:
+        """Nothing was begun, and nothing will be."""
+        if self.turn.acquire(blocking=False) and not self.waiting.done():
+            self.waiting.set_exception(Overloaded("no thread was free in time", phase="begin"))
 
 
 class Room:
@@ -32,8 +39,11 @@ class Room:
     it, and its transaction with the connection.
     """
 
-    def __init__(self, threads: int, waiting_max: int, long_max: int) -> None:
+    def __init__(
+        self, threads: int, waiting_max: int, long_max: int, wait_seconds: float = 5.0
+    ) -> None:
         self._size = threads
+        self._wait_seconds = wait_seconds
         self._places = threads + waiting_max
         self._long_places = long_max
         self._line: SimpleQueue[_Errand | None] = SimpleQueue()
@@ -46,16 +56,21 @@ class Room:
         """Do something in a thread; `long`: it may take minutes.
 
         Raises:
-            Overloaded: the line is full.
+            Overloaded: the line is full, or the wait in it was too long.
         """
         with self.place(long=long):
             loop = asyncio.get_running_loop()
             waiting: asyncio.Future[T] = loop.create_future()
-            self._line.put(_Errand(work, loop, waiting))
+            errand = _Errand(work, loop, waiting, Lock())
+            self._line.put(errand)
+            bound = loop.call_later(self._wait_seconds, errand.give_up)
             if len(self._threads) < min(self.inside, self._size):
                 self._threads.append(Thread(target=self._serve, daemon=True, name="desk"))
                 self._threads[-1].start()
-            return await waiting
+            try:
+                return await waiting
+            finally:
+                bound.cancel()
 
     @contextlib.contextmanager
     def place(self, *, long: bool = False) -> Iterator[None]:
@@ -89,6 +104,8 @@ class Room:
 
     def _serve(self) -> None:
         while (errand := self._line.get()) is not None:
+            if not errand.turn.acquire(blocking=False):
+                continue  # given up
             found = error = None
             try:
                 found = errand.work()

@@ -34,13 +34,15 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the door behaves.
 
-    `threads` ask the desk at once, `waiting_max` requests wait for one; `long_max` of them may be
-    of the kind that takes minutes. `cursor_key` signs cursors; None: the book's, else a random one.
-    `full_from` is the share of a subnet in use from which the metrics name it.
+    `threads` ask the desk at once, `waiting_max` requests wait for one, `waiting_seconds_max` long;
+    `long_max` of them may be of the kind that takes minutes. `cursor_key` signs cursors; None: the
+    book's, else a random one. `full_from` is the share of a subnet in use from which the metrics
+    name it.
     """
 
     threads: int = 64
     waiting_max: int = 2_000
+    waiting_seconds_max: float = 5.0
     long_max: int = 8
     body_bytes_max: int = 1 << 20
     batch_bytes_max: int = 16 << 20
