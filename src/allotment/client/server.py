@@ -6,11 +6,11 @@ holds a secret.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from allotment.errors import InvalidValue
+from allotment.model.loopback import is_loopback
 
 _FORM = "write https://host or https://host:port"
 
@@ -52,7 +52,7 @@ def parse_server(url: str, *, allow_plain_http: bool = False) -> Server:
     assert parts.hostname is not None, "an address has a host"
     default = 80 if parts.scheme == "http" else 443
     server = Server(parts.scheme, parts.hostname, port or default, parts.path.rstrip("/"))
-    if server.is_plain and not allow_plain_http and not _is_loopback(server.host):
+    if server.is_plain and not allow_plain_http and not is_loopback(server.host):
         rule = "plain HTTP shows the token to everybody on the way; write https://"
         raise InvalidValue("server", server.url, rule)
     return server
@@ -62,15 +62,6 @@ def _is_address(parts: SplitResult, url: str) -> bool:
     if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
         return False
     return url.isprintable() and " " not in url and not set("@?#\\") & set(url)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _masked(url: str) -> str:

@@ -7,7 +7,6 @@ redirects are not followed; size and time are bounded; no token has a say in wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from ipaddress import ip_address
 from pathlib import Path
 from time import monotonic
 from typing import Final, TypeVar
@@ -18,6 +17,7 @@ import urllib3
 from allotment.doors.rest.jwk import PublicKey, read_keys
 from allotment.doors.rest.strict_json import read_object
 from allotment.errors import InvalidValue
+from allotment.model.loopback import is_loopback
 
 DOCUMENT_BYTES_MAX: Final = 256 * 1024
 CONNECT_SECONDS: Final = 3.0
@@ -37,7 +37,7 @@ def issuer_valid(issuer: str) -> str:
     parts = _split(issuer)
     if parts is None or parts.query or parts.fragment or "#" in issuer or "?" in issuer:
         raise InvalidValue("issuer", issuer, "write https://host/path, without query or fragment")
-    if parts.scheme != "https" and not _is_loopback(parts):
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise InvalidValue("issuer", issuer, "http is for loopback only; write https://")
     return issuer
 
@@ -75,7 +75,9 @@ class IssuerKeys:
         if parts is None:
             return False
         own = urlsplit(self._issuer)
-        return parts.scheme == "https" or (own.scheme == "http" and _is_loopback(parts))
+        return parts.scheme == "https" or (
+            own.scheme == "http" and is_loopback(parts.hostname or "")
+        )
 
     def _read(self, url: str, read: Callable[[bytes], Found]) -> Found:
         try:
@@ -117,13 +119,3 @@ def _split(url: str) -> SplitResult | None:
         return None
     plain = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
     return parts if plain else None
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -33,13 +33,12 @@ from allotment.doors.rest.doorkeeper import ChainedDoorkeeper, Doorkeeper
 from allotment.doors.rest.metrics import SHARED
 from allotment.doors.rest.settings import Listening
 from allotment.errors import AllotmentError, InvalidValue
-from allotment.model.address import parse_address
+from allotment.model.loopback import is_loopback
 from allotment.model.secret import Secret
 from allotment.sealing import Sealer
 
 STARTUP_FAILED: Final = 3  # what uvicorn's supervisor takes for a worker that never will start
 _BACKLOG: Final = 2048
-_LOOPBACK_V4: Final = range(127 << 24, 128 << 24)
 
 _log = structlog.get_logger("allotment.serve")
 
@@ -145,7 +144,7 @@ def check(listening: Listening) -> None:
     if listening.tls_cert is not None:
         _try_certificate(listening.tls_cert, listening.tls_key)
     plain = listening.tls_cert is None and not listening.allow_plain_http
-    if plain and not _is_loopback(listening.host):
+    if plain and not is_loopback(listening.host):
         rule = "plain HTTP is for 127.0.0.1 and ::1: give --tls-cert and --tls-key, or"
         rule += " --allow-plain-http behind a proxy that does TLS"
         raise InvalidValue("host", listening.host, rule)
@@ -161,16 +160,6 @@ def _try_certificate(certificate: str, key: str | None) -> None:
         why = error.strerror or type(error).__name__
         rule = f"it must be a certificate in PEM, with its key: {why}"
         raise InvalidValue("tls-cert", certificate, rule) from error
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = parse_address(host)
-    except InvalidValue:
-        return False
-    return address.value in _LOOPBACK_V4 if address.family == 4 else address.value == 1
 
 
 @contextmanager
