@@ -106,7 +106,9 @@ class LocalDesk:
 
     def close(self) -> None:
         """Seal what this desk has written, and close every connection."""
+        self._group.close()
         if self._wrote:
+            self._wrote = False
             self.seal()
         self.store.close()
 

@@ -378,3 +378,16 @@ def test_a_leader_interrupted_while_it_gathers_leaves_no_group_without_a_leader(
         [sys.executable, "-c", GATHERING], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_group_that_is_closed_serves_what_it_took_and_leaves_no_thread() -> None:
+    """L2: or each desk that was closed would be kept by its thread."""
+    before = set(threading.enumerate())
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: list[object] = []
+    for word in "abc":
+        group.submit_soon(word, told.append)
+    group.close()
+    assert told == ["A", "B", "C"]
+    assert set(threading.enumerate()) <= before
+    GroupCommit(lambda words: words).close()

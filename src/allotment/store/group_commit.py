@@ -55,6 +55,8 @@ class GroupCommit(Generic[Item]):
         self.observe: Callable[[int], None] = lambda _size: None
         self._called = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
+        self._calls = 0
+        self._over = False
 
     def submit_soon(self, item: Item, tell: Callable[[Outcome], None]) -> None:
         """Have the item served by a thread of the group's own, which hands its outcome to `tell`.
@@ -70,15 +72,29 @@ class GroupCommit(Generic[Item]):
 
     def _call(self) -> None:
         """Let the group's own thread lead (the mutex is held)."""
-        if self._thread is None:
+        if self._thread is None and not self._over:
             self._thread = threading.Thread(target=self._lead_when_called, daemon=True)
             self._thread.name = "group-commit"
             self._thread.start()
+        self._calls += 1
         self._called.release()
+
+    def close(self) -> None:
+        """End the group's own thread, when it has served what it was called for."""
+        with self._mutex:
+            self._over = True
+            thread, self._thread = self._thread, None
+        self._called.release()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _lead_when_called(self) -> None:
         while True:
             self._called.acquire()
+            with self._mutex:
+                if not self._calls:  # it is over
+                    return
+                self._calls -= 1
             nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # it is never served
             try:
                 self._lead(nobody)
