@@ -256,8 +256,8 @@ class LocalDesk:
 
     def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
         """Hot commands: the plainest at once, the others in one transaction."""
-        now, moment = self.store.clock(), time.monotonic()
-        permits = [self._plain_permit(job, now) if job.deadline > moment else None for job in jobs]
+        now = self.store.clock()
+        permits = [self._plain_permit(job, now) for job in jobs]
         try:
             outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
         except CommitUnknown as error:
@@ -278,6 +278,8 @@ class LocalDesk:
 
     def _plain_permit(self, job: Job, now: int) -> Permit[AllocateAddress] | None:
         """A permit by what is known; whoever is refused by that is looked at in a transaction."""
+        if job.deadline < time.monotonic():
+            return None
         try:
             return self._gate.plain_permit(*job.asked, now)
         except AllotmentError:

@@ -38,7 +38,11 @@ CELLS_MIN = 2_000  # of one door, on one database
 
 def library(play: Play, who: Who, request: Any) -> Verdict:
     """Ask the desk itself, as an embedding program does."""
-    desk = play.book.desk
+    return verdict_of(play.book.desk, who, request)
+
+
+def verdict_of(desk: LocalDesk, who: Who, request: Any) -> Verdict:
+    """What a desk says to somebody."""
     actor = desk.authenticate(who.bearer) if who.bearer is not None else user(who)
     serve = desk.do if isinstance(request, Command) else desk.ask
     return judged(lambda: serve(request, actor))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from access.book import Book, Who
 from access.oracle import Policy, Request
-from access.test_matrix import library
+from access.test_matrix import verdict_of
 from access.trees import Grove
 from allotment import Address, Prefix, open_book
 from allotment.errors import Forbidden
@@ -268,7 +268,7 @@ def play(book: Book, data: st.DataObject) -> None:
             if drawn is None:
                 continue
             asked, about = drawn
-            told, answer = library(book, who, asked)
+            told, answer = verdict_of(book.desk, who, asked)
             assert told == book.policy(who).judge(about), (asked, about, book.grants[who.name])
             if answer is not None:
                 follow(book, asked, about)

@@ -37,7 +37,7 @@ Modules = Mapping[str, ast.Module]
 
 OPENS_TRANSACTIONS = {"desk.py", "reception.py"}  # the reception reads tokens, and notes their use
 ALLOCATES_AT_ONCE = {"store/session.py", "operations/at_once.py"}
-OPENS_CONNECTIONS = {"store/session.py", "store/upgrade.py"}
+OPENS_CONNECTIONS = {"store/dialect.py", "store/postgres.py", "store/upgrade.py"}
 MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"}
 DECORATORS = {"handles", "handles_many", "answers"}
 SQL = re.compile(
