@@ -43,9 +43,8 @@ class ReadyDesk:
             created_at=1_767_225_600_000,
         )
 
-    def do_soon(self, _command: object, _actor: object, tell: Callable[[Any], None], /) -> bool:
+    def do_soon(self, _command: object, _actor: object, tell: Callable[[Any], None], /) -> None:
         tell(self._answer)
-        return True
 
     def do(self, _command: object, _actor: object, /) -> Any:
         return self._answer

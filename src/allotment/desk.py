@@ -27,10 +27,10 @@ from allotment.model import wire
 from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddress, Command
-from allotment.model.events import ListAudit, ListEvents, SealAudit
+from allotment.model.events import SealAudit
 from allotment.model.keys import check_keys
 from allotment.model.queries import Query
-from allotment.operations import at_once, perform, registry
+from allotment.operations import at_once, audit_log, perform, registry
 from allotment.operations.gate import Gate, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
@@ -85,7 +85,7 @@ class PromptDesk(Desk, Protocol):
 
     def do_soon(
         self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
-    ) -> bool:
+    ) -> None:
         """As `LocalDesk.do_soon`."""
         ...
 
@@ -105,8 +105,9 @@ class LocalDesk:
         self._wrote = False
 
     def close(self) -> None:
-        """Seal what this desk has written, and close every connection."""
+        """Enter who was here, seal what this desk has written, and close every connection."""
         self._group.close()
+        self._reception.enter_uses()
         if self._wrote:
             self._wrote = False
             self.seal()
@@ -176,7 +177,7 @@ class LocalDesk:
         self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
         result: R
-        if registry.is_hot(type(command)):
+        if command.together:
             result = self._group.submit(job)
             return result
         try:
@@ -188,23 +189,19 @@ class LocalDesk:
 
     def do_soon(
         self, command: Command[R], actor: Actor, tell: Callable[[R | BaseException], None], /
-    ) -> bool:
+    ) -> None:
         """Have a hot command carried out without waiting here: `tell` gets its answer or error.
 
-        Returns:
-            False: it is none of those that are served together; `do` it.
-
         Raises:
-            InvalidValue: a field breaks its rule.
+            InvalidValue: a field breaks its rule, or the command is none that is served `together`.
         """
-        if not registry.is_hot(type(command)):
-            return False
+        if not command.together:
+            raise InvalidValue("command", type(command).__name__, "served alone: do it")
         wire.check(actor)
         wire.check(command)
         check_keys(command)
         self._wrote = True
         self._group.submit_soon(Job(Asked(actor, command), deadline_of(command)), tell)
-        return True
 
     def ask(self, query: Query[R], actor: Actor, /) -> R:
         """Answer a query from one snapshot.
@@ -218,19 +215,24 @@ class LocalDesk:
         wire.check(query)
         deadline = deadline_of(query)
 
-        def once(_patient: bool) -> R:
+        sealed = not query.sealed
+
+        def once(_patient: bool) -> Any:
             with self.store.reading(deadline=deadline) as r:
                 rights = self._gate.rights(r, actor)
                 permit = self._gate.permit(r, rights, query)
+                if not sealed and not audit_log.is_sealed(r):
+                    return AGAIN  # who may see the log, sees it up to now
                 r.sight = sight_of(rights)
-                answer: R = registry.answer(r, permit)
-            return answer
+                return registry.answer(r, permit)
 
         try:
-            found = until_served(once, deadline)
-            if isinstance(query, ListEvents | ListAudit):  # who may see it, sees it up to now
+            answer = until_served(once, deadline)
+            if answer is AGAIN:
                 self.seal()
-                found = until_served(once, deadline)
+                sealed = True
+                answer = until_served(once, deadline)
+            found: R = answer
             return found
         except (Forbidden, Unauthenticated) as error:
             self._record_failures([(Asked(actor, query), error)])

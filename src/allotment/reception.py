@@ -22,7 +22,8 @@ from allotment.store.session import Store
 
 LOOK_SECONDS = 5.0
 """How long looking a token up may take: whoever waits for it has not asked for anything yet."""
-USE_NOTED_SECONDS = 60.0
+USE_ENTERED_SECONDS = 60.0
+"""How old what the book knows of the use of tokens may grow, while they are used."""
 STRANGERS_NOTED_SECONDS = 0.1
 
 
@@ -33,7 +34,7 @@ class Reception:
         self._store = store
         self._gate = gate
         self._used: dict[UUID, int] = {}
-        self._used_noted_at = time.monotonic()
+        self._used_entered_at = time.monotonic()
         self._stranger_noted_at = -STRANGERS_NOTED_SECONDS
 
     def authenticate(self, bearer: str, source: Address | None = None) -> Actor:
@@ -57,8 +58,11 @@ class Reception:
         """As `authenticate`, of a token that was looked at just now, without the database.
 
         Returns:
-            None where that is not known: `authenticate` finds out, and says why not.
+            None where that is not known, or where it is time to enter who was here: `authenticate`
+            finds out, and says why not.
         """
+        if self._entering_is_due():
+            return None
         try:
             presented = token_text.parse(bearer)
             known = self._gate.token(presented.key_id)
@@ -72,8 +76,8 @@ class Reception:
             with self._store.reading(deadline=time.monotonic() + LOOK_SECONDS) as r:
                 known = self._gate.read_token(r, presented.key_id)
         actor = self._found(known, presented, source)
-        assert known.row is not None, "or nobody was found"
-        self._note_use(known.row.id, self._store.clock())
+        if self._entering_is_due():
+            self.enter_uses()
         return actor
 
     def _found(self, known: KnownToken, presented: TokenText, source: Address | None) -> Actor:
@@ -81,7 +85,9 @@ class Reception:
         stored = known.row.digest if known.row is not None else bytes(len(found))
         if not token_text.same(found, bytes(stored)) or known.row is None:
             raise Unauthenticated("the token is not known")
-        check_presented(known.row, self._store.clock(), source)
+        now = self._store.clock()
+        check_presented(known.row, now, source)
+        self._used[known.row.id] = now
         name = f"{PREFIX[ActorKind.TOKEN]}{known.row.name}"
         return Actor(name=name, source=str(source) if source is not None else None)
 
@@ -96,12 +102,14 @@ class Reception:
         with suppress(StoreError), self._store.writing(deadline=time.monotonic() + 1.0) as tx:
             perform.record_stranger(tx, key_id, str(source) if source is not None else None, error)
 
-    def _note_use(self, token_id: UUID, now: int) -> None:
-        """Remember that a token was used; now and then, enter it."""
-        self._used[token_id] = now
-        if time.monotonic() - self._used_noted_at < USE_NOTED_SECONDS:
-            return
-        self._used_noted_at = time.monotonic()
+    def _entering_is_due(self) -> bool:
+        return time.monotonic() - self._used_entered_at >= USE_ENTERED_SECONDS
+
+    def enter_uses(self) -> None:
+        """Enter when each token was last used; where the database fails, that is not known."""
+        self._used_entered_at = time.monotonic()
         used, self._used = self._used, {}
+        if not used:
+            return
         with suppress(StoreError), self._store.writing(deadline=time.monotonic() + 1.0) as tx:
             grants.note_use(tx, list(used.items()))

@@ -20,9 +20,14 @@ from sqlalchemy import delete, insert, select, text, update
 from allotment import LocalDesk, Prefix, local_owner, open_book
 from allotment.engine.audit_chain import leaf
 from allotment.engine.audit_proof import Proof
-from allotment.errors import InvalidValue, StoreCorrupt, StoreError
+from allotment.errors import InvalidValue, StoreCorrupt, StoreError, Unauthenticated
 from allotment.model.access import Actor
-from allotment.model.commands import AllocateAddress, CreateAddressScope, CreateSubnet
+from allotment.model.commands import (
+    AllocateAddress,
+    CreateAddressScope,
+    CreateProject,
+    CreateSubnet,
+)
 from allotment.model.events import (
     Anchor,
     AuditReport,
@@ -354,6 +359,28 @@ def test_events_are_changes_and_audit_is_everything(desk: LocalDesk, me: Actor) 
     assert listed(desk, me, ListEvents(actor="token:3", limit=2)) == one_actor
     assert one_actor
     assert listed(desk, me, ListAudit(actor="nobody")) == []
+
+
+def test_who_looks_at_the_log_again_and_again_seals_only_what_is_new(
+    desk: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed: list[None] = []
+    seal = desk.seal
+
+    def counted() -> None:
+        sealed.append(None)
+        seal()
+
+    monkeypatch.setattr(desk, "seal", counted)
+    for name in ("a", "b"):
+        desk.do(CreateProject(name=name), me)
+        for _ in range(3):
+            assert desk.ask(ListEvents(), me).items[-1].command
+    assert len(sealed) == 2
+    desk.do(CreateProject(name="c"), me)
+    with pytest.raises(Unauthenticated):
+        desk.ask(ListEvents(), Actor(name="token:nobody"))
+    assert len(sealed) == 2, "a stranger has nothing done"
 
 
 def test_a_page_reads_no_more_than_its_bound_and_says_where_to_go_on(

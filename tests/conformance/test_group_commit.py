@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from allotment.errors import CommitUnknown, PoolExhausted
+from allotment.errors import Bug, CommitUnknown, PoolExhausted
 from allotment.store import group_commit
 from allotment.store.group_commit import BATCH_MAX, BATCHES_LED_MAX, GroupCommit
 
@@ -391,3 +391,23 @@ def test_a_group_that_is_closed_serves_what_it_took_and_leaves_no_thread() -> No
     assert told == ["A", "B", "C"]
     assert set(threading.enumerate()) <= before
     GroupCommit(lambda words: words).close()
+
+
+def test_those_who_cannot_wait_are_told_by_a_thread_of_the_groups_own() -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: Future[tuple[object, str]] = Future()
+    group.submit_soon(
+        "a", lambda outcome: told.set_result((outcome, threading.current_thread().name))
+    )
+    assert told.result(SECONDS_MAX) == ("A", "group-commit")
+    group.close()
+
+
+def test_a_closed_group_refuses_what_nobody_would_serve() -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: list[object] = []
+    group.close()
+    with pytest.raises(Bug):
+        group.submit_soon("a", told.append)
+    assert not told
+    assert group.submit("a") == "A", "one who waits serves itself"

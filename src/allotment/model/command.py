@@ -33,5 +33,7 @@ class Command(
     """Whether its answer may be stored, so that it can be given again."""
     journaled: ClassVar[bool] = True
     """Whether it changes the book, so that it has an event."""
+    together: ClassVar[bool] = False
+    """Whether those of many callers are served in one transaction."""
 
     idempotency_key: IdempotencyKey | None = None

@@ -224,6 +224,7 @@ class AllocateAddress(Command[Allocation], frozen=True, kw_only=True):
     address here, that allocation is the answer.
     """
 
+    together = True
     needs = Role.ALLOCATOR
     subnet: Reference
     scope: Reference | None = None
@@ -278,6 +279,7 @@ class UpdateAllocation(Command[Allocation], frozen=True, kw_only=True):
 class ReleaseAddress(Command[Released], frozen=True, kw_only=True):
     """Give one address back; with `allocation_id`, only if that allocation still holds it."""
 
+    together = True
     needs = Role.ALLOCATOR
     subnet: Reference
     scope: Reference | None = None

@@ -44,6 +44,7 @@ class Event(Result, frozen=True, kw_only=True):
 class ListEvents(Query[Page[Event]], frozen=True, kw_only=True):
     """Changes in their order, of what the actor may see; `after` leaves out the ones up to it."""
 
+    sealed = True
     after: Sequence = 0
     actor: ActorName | None = None
     limit: PageSize = 100
@@ -54,6 +55,7 @@ class ListAudit(Query[Page[Event]], frozen=True, kw_only=True):
     """The whole log: changes, refusals and failures, in their order."""
 
     needs = Role.ADMIN
+    sealed = True
     after: Sequence = 0
     actor: ActorName | None = None
     outcome: Reference | None = None

@@ -55,6 +55,8 @@ class Query(
     needs: ClassVar[Role] = Role.VIEWER
     takes_long: ClassVar[bool] = False
     """Whether its work grows with the book, so that it may take minutes."""
+    sealed: ClassVar[bool] = False
+    """Whether it sees only what is sealed of the log, so that this is done up to now before."""
 
 
 class GetProject(Query[Project], frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -48,6 +49,13 @@ def seal_blocks(tx: Write, per_block: int, most: int) -> Link:
         if len(found) < per_block:
             break  # whatever was committed meanwhile is for the next time
     return here
+
+
+def is_sealed(r: Read) -> bool:
+    """Whether every event is sealed; of a log whose last block was changed, sealing says so."""
+    with suppress(StoreCorrupt):
+        return not _unsealed(r, _last(r), 1)
+    return False
 
 
 def _unsealed(r: Read, here: Link, most: int) -> list[Leaf]:

@@ -50,7 +50,7 @@ class KnownToken(NamedTuple):
 class _Known:
     """What was read at one epoch."""
 
-    __slots__ = ("epoch", "facts", "places", "rights", "tokens")
+    __slots__ = ("epoch", "places", "rights", "tokens")
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch

@@ -109,7 +109,7 @@ def _releases_first(kind: type[Command[Any]]) -> int:
 
 
 def _served_alone(tx: Write, permit: AnyPermit) -> Outcome:
-    if registry.is_hot(type(permit.request)):
+    if permit.request.together:
         return registry.run_many(tx, [permit])[0]
     return registry.run(tx, permit)
 
@@ -121,7 +121,7 @@ def _parts(permit: AnyPermit) -> tuple[Command[Any], ...]:
 
 def _served_in_turn(tx: Write, gate: Gate, whole: AnyPermit, part: Command[Any]) -> Any:
     """One part of a batch, let through in its turn: it may be about what a part before made."""
-    rights = gate.rights(tx, whole.actor)
+    rights = gate.rights(tx, whole.actor) if tx.new_rules else whole.rights
     permit = gate.permit(tx, rights, part)
     result = _unwrapped(_served_alone(tx, permit))
     tx.flush()

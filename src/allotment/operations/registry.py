@@ -40,7 +40,8 @@ def handles(kind: type[Command[Any]], *, with_rights: bool = False) -> Callable[
     """
 
     def enter(function: F) -> F:
-        assert kind not in {*_one, *_many}, "served twice"
+        assert kind not in _one, "served twice"
+        assert not kind.together, "served by one that serves many"
         _one[kind] = function
         if with_rights:
             _with_rights.add(kind)
@@ -56,7 +57,8 @@ def handles_many(kind: type[Command[Any]]) -> Callable[[F], F]:
     """
 
     def enter(function: F) -> F:
-        assert kind not in {*_one, *_many}, "served twice"
+        assert kind not in _many, "served twice"
+        assert kind.together, "served by one that serves each alone"
         _many[kind] = function
         return function
 
@@ -77,11 +79,6 @@ def answers(kind: type[Query[Any]], *, with_rights: bool = False) -> Callable[[F
         return function
 
     return enter
-
-
-def is_hot(kind: type[Command[Any]]) -> bool:
-    """Whether several of them are served together."""
-    return kind in _many
 
 
 def served() -> tuple[frozenset[type], frozenset[type]]:

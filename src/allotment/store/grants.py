@@ -126,9 +126,10 @@ def disown_tokens(tx: Write, project_id: UUID) -> None:
 
 
 def note_use(tx: Write, used: Sequence[tuple[UUID, int]]) -> None:
-    """Enter when tokens were used last."""
+    """Enter when tokens were used last; a later use that another desk has entered stands."""
     for token_id, at in sorted(used):
-        tx.run(update(T).where(T.c.id == token_id).values(last_used_at=at))
+        earlier = or_(T.c.last_used_at.is_(None), T.c.last_used_at < at)
+        tx.run(update(T).where(T.c.id == token_id, earlier).values(last_used_at=at))
 
 
 def enter_grant(tx: Write, values: dict[str, object]) -> None:

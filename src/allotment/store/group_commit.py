@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from allotment.errors import CommitUnknown
+from allotment.errors import Bug, CommitUnknown
 
 Item = TypeVar("Item")
 Outcome = Any  # Any: an answer or an exception
@@ -62,9 +62,14 @@ class GroupCommit(Generic[Item]):
         """Have the item served by a thread of the group's own, which hands its outcome to `tell`.
 
         For callers that cannot wait, as in an event loop; `tell` must be quick and not raise.
+
+        Raises:
+            Bug: the group is closed, so that nobody would come to serve it.
         """
         ticket = _Ticket(item, tell)
         with self._mutex:
+            if self._over:
+                raise Bug("the desk was asked after it was closed")
             self._waiting.append(ticket)
             if not self._led:
                 self._led = True
@@ -72,7 +77,7 @@ class GroupCommit(Generic[Item]):
 
     def _call(self) -> None:
         """Let the group's own thread lead (the mutex is held)."""
-        if self._thread is None and not self._over:
+        if self._thread is None:
             self._thread = threading.Thread(target=self._lead_when_called, daemon=True)
             self._thread.name = "group-commit"
             self._thread.start()

@@ -7,7 +7,7 @@ doorkeeper named the actor and the pace allowed it.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from msgspec.structs import replace
 
@@ -23,14 +23,12 @@ from allotment.doors.rest.settings import Settings
 from allotment.doors.rest.visit import Visit
 from allotment.errors import AllotmentError, InvalidValue, Unauthenticated
 from allotment.model.access import Actor
-from allotment.model.commands import AllocateAddress, Command, ReleaseAddress
+from allotment.model.commands import Command
 from allotment.model.queries import Query
 from allotment.model.results import Page
 from allotment.model.routes import Route
 
 R = TypeVar("R")
-HOT: Final = (AllocateAddress, ReleaseAddress)
-"""What the desk serves many of together."""
 
 
 class Served(NamedTuple):
@@ -50,7 +48,7 @@ class Operation:
         self.form = Form(route)
         self.sender = Sender(route)
         self.long = route.request.takes_long
-        self.hot = route.request in HOT
+        self.hot = issubclass(route.request, Command) and route.request.together
 
     @property
     def place(self) -> str:
