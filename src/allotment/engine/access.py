@@ -30,6 +30,7 @@ LEVELS: Final[Mapping[Role, int]] = {role: level for level, role in enumerate(Ro
 NOTHING: Final = 0
 EVERYTHING: Final = LEVELS[Role.ADMIN]
 FOREVER: Final = 1 << 62
+LEVELS_KEPT_MAX: Final = 10_000
 
 _SEAL: Final = object()
 
@@ -68,7 +69,9 @@ NO_BOUNDS: Final = Bounds()
 class Rights:
     """What an actor may do, from a moment until `valid_until` (UTC milliseconds, exclusive)."""
 
-    __slots__ = ("_allowed", "_capped", "_facts", "actor", "epoch", "home", "valid_until")
+    __slots__ = (
+        "_allowed", "_capped", "_facts", "_levels", "actor", "epoch", "home", "valid_until",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -83,6 +86,7 @@ class Rights:
         self._facts = tuple(facts)
         self._allowed: dict[UUID, int] = {}
         self._capped: dict[UUID, int] = {}
+        self._levels: dict[Place, int] = {}
         for fact in self._facts:
             if fact.expires_at is not None:
                 if fact.expires_at <= now:
@@ -145,8 +149,13 @@ class Rights:
         return least
 
     def level(self, place: Place) -> int:
-        """The level at a place."""
-        return min(self.granted(place), self.cap(place))
+        """The level at a place; what was found out once is kept in mind."""
+        level = self._levels.get(place)
+        if level is None:
+            level = min(self.granted(place), self.cap(place))
+            if len(self._levels) < LEVELS_KEPT_MAX:
+                self._levels[place] = level
+        return level
 
     def has(self, role: Role, place: Place) -> bool:
         """Whether the actor has a role at a place."""

@@ -163,14 +163,13 @@ class _Check:
             self.kinds += (get_origin(hint) or (NoneType if hint is None else hint),)
 
     def __call__(self, value: object) -> None:
-        if value is None or value is UNSET:
-            if type(value) in self.kinds:
-                return
-            raise InvalidValue(self.field, value, f"must be {self.said}")
-        if not isinstance(value, self.kinds) or (
-            isinstance(value, bool) and bool not in self.kinds
+        absent = value is None or value is UNSET
+        if type(value) not in self.kinds and (
+            absent or isinstance(value, bool) or not isinstance(value, self.kinds)
         ):
             raise InvalidValue(self.field, value, f"must be {self.said}")
+        if absent:
+            return
         for rule in self.rules:
             rule.check(value, self.field)
         if self.element is not None and isinstance(value, tuple):

@@ -6,6 +6,7 @@ Invariant: a reference is an id, a name or a CIDR, and finds one thing or says w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -36,6 +37,7 @@ POOL = Kind(schema.subnet_pool, "subnet pool")
 SUBNET = Kind(schema.subnet, "subnet")
 
 
+@lru_cache(maxsize=4096)
 def read_id(reference: str) -> UUID | None:
     """The id a reference is, if it is one."""
     if len(reference) != 36:

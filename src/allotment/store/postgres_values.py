@@ -6,8 +6,9 @@ them; a statement names the types of its parameters where the server could not t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from struct import pack
+from collections.abc import Callable, Iterator, Sequence
+from struct import Struct, pack
+from typing import Any
 from uuid import UUID
 
 from psycopg.pq.abc import PGresult
@@ -17,6 +18,7 @@ Param = Scalar | Sequence[Scalar]
 
 _ELEMENTS = {UUID: 2950, bytes: 17, str: 25, int: 20}
 _NULL = b"\xff\xff\xff\xff"
+_LENGTH = Struct("!i").pack
 
 
 def binary(value: Param) -> bytes | None:
@@ -39,14 +41,28 @@ def binary(value: Param) -> bytes | None:
 def _array(values: Sequence[Scalar]) -> bytes:
     kind = next(type(value) for value in values if value is not None)
     parts = [pack("!iiiii", 1, None in values, _ELEMENTS[kind], len(values), 1)]
-    for value in values:
-        raw = binary(value)
+    for raw in _BINARY[kind](values):
         if raw is None:
             parts.append(_NULL)
         else:
-            parts.append(len(raw).to_bytes(4, "big"))
-            parts.append(raw)
+            parts += (_LENGTH(len(raw)), raw)
     return b"".join(parts)
+
+
+def _texts(values: Sequence[Any]) -> list[bytes | None]:  # Any: text, or nothing
+    return [None if value is None else value.encode() for value in values]
+
+
+def _others(values: Sequence[Any]) -> list[bytes | None]:  # Any: of one type, or nothing
+    return [binary(value) for value in values]
+
+
+_BINARY: dict[type, Callable[[Sequence[Any]], list[bytes | None]]] = {
+    str: _texts,
+    UUID: _others,
+    bytes: list,
+    int: _others,
+}
 
 
 def number(raw: bytes) -> int:
