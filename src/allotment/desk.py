@@ -52,6 +52,8 @@ UNRECORDED = frozenset(
 )
 """Failures that leave no record: the database is not there to take it, or it may have been done."""
 SEAL_SECONDS = 2.0
+LEADERS = 2
+"""Batches of hot commands under way at once: one is made ready while another one commits."""
 
 
 SEALER = local_owner("system:sealer")
@@ -100,7 +102,8 @@ class LocalDesk:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._gate = Gate()
-        self._group: GroupCommit[Job] = GroupCommit(self._serve_group)
+        leaders = LEADERS if store.dialect.concurrent else 1
+        self._group: GroupCommit[Job] = GroupCommit(self._serve_group, leaders)
         self._reception = Reception(store, self._gate)
         self._wrote = False
 

@@ -109,6 +109,7 @@ class Book:
         self, commands: Sequence[Command[Any]], meanwhile: Callable[[], object] = lambda: None
     ) -> list[Any]:
         """Answers and errors of hot commands that a leader, kept busy, finds waiting together."""
+        self.desk._group._leaders = 1  # or another one would serve them meanwhile
         waiting = self.desk._group._waiting
         with ThreadPoolExecutor(len(commands) + 1) as crew:
             with self._leader_kept_busy(crew):
@@ -129,7 +130,7 @@ class Book:
         with suppress(_RolledBack), self.desk.store.writing() as tx:
             directory.lock(tx, SUBNET, subnet.id, exclusive=True)
             leader = crew.submit(self.do, unheld)
-            while waiting or not self.desk._group._led:
+            while waiting or not self.desk._group._leading:
                 assert not leader.done(), "it was to wait"
             yield
             raise _RolledBack

@@ -1,6 +1,6 @@
-"""Many callers, one transaction: whoever finds no leader becomes it and serves what is waiting.
+"""Many callers, few transactions: whoever finds too few leaders becomes one and serves who waits.
 
-Invariant: every item that is submitted gets exactly one outcome, whatever happens to the leader;
+Invariant: every item that is submitted gets exactly one outcome, whatever happens to its leader;
 a caller alone is its own leader, with no delay and no other thread.
 """
 
@@ -19,13 +19,20 @@ Outcome = Any  # Any: an answer or an exception
 
 BATCH_MAX = 512
 BATCHES_LED_MAX = 8
+SHARE_WAITING = 2
+"""A batch begins when as many wait as half the last one had."""
+SECOND_CROWD = 16
+"""Fewer are not worth a second batch: they wait for the first to end."""
 GATHER_CROWD = 4
 GATHER_TRIES = 4
 GATHER_SECONDS = 0.0002
 
 
 class _Ticket(Generic[Item]):
-    """One caller's item and the place its outcome comes to; with `tell`, nobody waits there."""
+    """One caller's item and the place its outcome comes to; with `tell`, nobody waits there.
+
+    One who leads is not in the queue: its item is the first of its first batch.
+    """
 
     __slots__ = ("done", "item", "leads", "outcome", "tell", "wake")
 
@@ -41,21 +48,25 @@ class _Ticket(Generic[Item]):
 class GroupCommit(Generic[Item]):
     """Serves submitted items in batches, through `serve`: an outcome for each, in their order.
 
-    `observe` is told the size of each batch; it must be quick and not raise.
+    At most so many `leaders` serve a batch each at the same time. `observe` is told the size of
+    each batch; it must be quick and not raise.
 
     `serve` must not raise for one item's sake; what it raises goes to every item of the batch.
     """
 
-    def __init__(self, serve: Callable[[Sequence[Item]], Sequence[Outcome]]) -> None:
+    def __init__(
+        self, serve: Callable[[Sequence[Item]], Sequence[Outcome]], leaders: int = 1
+    ) -> None:
         self._serve = serve
+        self._leaders = leaders
         self._waiting: deque[_Ticket[Item]] = deque()
         self._mutex = threading.Lock()
-        self._led = False
+        self._leading = 0
         self._crowd = 0
         self.observe: Callable[[int], None] = lambda _size: None
-        self._called = threading.Semaphore(0)
-        self._thread: threading.Thread | None = None
+        self._called = threading.Condition(self._mutex)
         self._calls = 0
+        self._threads: list[threading.Thread] = []
         self._over = False
 
     def submit_soon(self, item: Item, tell: Callable[[Outcome], None]) -> None:
@@ -71,36 +82,49 @@ class GroupCommit(Generic[Item]):
             if self._over:
                 raise Bug("the desk was asked after it was closed")
             self._waiting.append(ticket)
-            if not self._led:
-                self._led = True
+            if self._lacks_leader(len(self._waiting)):
+                self._leading += 1
                 self._call()
 
+    def _lacks_leader(self, waiting: int) -> bool:
+        """Whether one more is to lead, with so many waiting (the mutex is held).
+
+        The first one always; another one where enough wait to make a batch.
+        """
+        return not self._leading or (self._leading < self._leaders and waiting >= SECOND_CROWD)
+
     def _call(self) -> None:
-        """Let the group's own thread lead (the mutex is held)."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._lead_when_called, daemon=True)
-            self._thread.name = "group-commit"
-            self._thread.start()
+        """Let a thread of the group's own lead (the mutex is held)."""
         self._calls += 1
-        self._called.release()
+        if len(self._threads) < self._leaders:
+            thread = threading.Thread(
+                target=self._lead_when_called, name="group-commit", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+        self._called.notify()
 
     def close(self) -> None:
-        """End the group's own thread, when it has served what it was called for."""
+        """End the group's own threads, when they have served what they were called for."""
         with self._mutex:
             self._over = True
-            thread, self._thread = self._thread, None
-        self._called.release()
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            threads = list(self._threads)
+            self._called.notify_all()
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def _lead_when_called(self) -> None:
         while True:
-            self._called.acquire()
             with self._mutex:
-                if not self._calls:  # it is over
-                    return
+                while not self._calls:
+                    if self._over:
+                        self._threads.remove(threading.current_thread())
+                        return
+                    self._called.wait()
                 self._calls -= 1
             nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # it is never served
+            nobody.done = nobody.leads = True
             try:
                 self._lead(nobody)
             except Exception:  # noqa: BLE001 - whose requests it concerns has been told
@@ -126,12 +150,13 @@ class GroupCommit(Generic[Item]):
     def _enqueue(self, ticket: _Ticket[Item]) -> None:
         """Wait in the queue, or lead it."""
         with self._mutex:
-            if self._led:
+            if self._lacks_leader(len(self._waiting) + 1):
+                self._leading += 1
+                ticket.leads = True
+            else:
                 ticket.wake = threading.Lock()
                 ticket.wake.acquire()
-            else:
-                self._led = ticket.leads = True
-            self._waiting.append(ticket)
+                self._waiting.append(ticket)
 
     def _leave(self, ticket: _Ticket[Item]) -> None:
         """Go without an answer (an interrupt): nobody waits for one who is gone."""
@@ -153,11 +178,14 @@ class GroupCommit(Generic[Item]):
         if not stop:
             self._gather()
         with self._mutex:
-            if stop or not self._waiting:
+            batch = [] if own.done else [own]
+            if stop or not (batch or self._waiting):
                 self._hand_over(own)
                 return []
-            self._crowd = min(len(self._waiting), BATCH_MAX)
-            return [self._waiting.popleft() for _ in range(self._crowd)]
+            others = min(len(self._waiting), BATCH_MAX - len(batch))
+            batch += [self._waiting.popleft() for _ in range(others)]
+            self._crowd = len(batch)
+            return batch
 
     def _gather(self) -> None:
         """Let those that the last batch set free ask again: they are on their way together.
@@ -165,7 +193,7 @@ class GroupCommit(Generic[Item]):
         Nobody waits who was alone in the last batch.
         """
         for _ in range(GATHER_TRIES):
-            if 2 * len(self._waiting) >= self._crowd or self._crowd < GATHER_CROWD:
+            if SHARE_WAITING * len(self._waiting) >= self._crowd or self._crowd < GATHER_CROWD:
                 return
             time.sleep(GATHER_SECONDS)
 
@@ -173,10 +201,11 @@ class GroupCommit(Generic[Item]):
         """Make the first one waiting the leader, or nobody (the mutex is held)."""
         own.leads = False
         if not self._waiting:
-            self._led = False
-        elif (heir := self._waiting[0]).tell is not None:
+            self._leading -= 1
+        elif self._waiting[0].tell is not None:
             self._call()
         else:
+            heir = self._waiting.popleft()
             heir.leads = True
             assert heir.wake is not None
             heir.wake.release()
