@@ -16,7 +16,7 @@ from sqlalchemy import select
 from allotment.desk import Job, LocalDesk
 from allotment.engine.access import authorize, owner_rights
 from allotment.errors import NotFound, PoolExhausted
-from allotment.model.access import Actor
+from allotment.model.access import Actor, Role
 from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
 from allotment.model.commands import (
@@ -26,6 +26,7 @@ from allotment.model.commands import (
     ReleaseAddress,
     ReleaseAddresses,
 )
+from allotment.model.grants import CreateGrant, CreateToken, RevokeGrant, TargetKind
 from allotment.model.mac import Mac
 from allotment.model.prefix import Prefix
 from allotment.model.queries import CheckBook
@@ -116,13 +117,42 @@ def release(desk: LocalDesk, me: Actor, subnet: Subnet, held: Allocation) -> Non
     desk.do(ReleaseAddress(subnet=str(subnet.id), address=held.address), me)
 
 
-def test_the_plainest_requests_are_served_at_once(postgres_desk: LocalDesk, me: Actor) -> None:
-    subnet = subnet_in(postgres_desk, me, "IPv4")
+def test_the_plainest_requests_are_served_at_once(desk: LocalDesk, me: Actor) -> None:
+    subnet = subnet_in(desk, me, "IPv4")
     permits = [authorize(owner_rights(me), command) for command in asked(str(subnet.id))]
     deadline = deadline_of(permits[0].request)
-    served = at_once.allocate(postgres_desk.store, permits, deadline)
+    served = at_once.allocate(desk.store, permits, deadline)
     assert None not in served
-    assert at_once.allocate(postgres_desk.store, permits[:1], deadline) != [None]
+    assert at_once.allocate(desk.store, permits[:1], deadline) != [None]
+
+
+def test_two_of_a_group_with_one_key_are_one_allocation(desk: LocalDesk, me: Actor) -> None:
+    subnet = subnet_in(desk, me, "IPv4")
+    wish = AllocateAddress(subnet=str(subnet.id), idempotency_key="k")
+    first, second = serve(desk, me, [wish, wish])
+    assert first == second
+    (again,) = serve(desk, me, [wish])
+    assert again == first
+    assert desk.ask(CheckBook(), me).allocations == 1
+
+
+def test_a_group_that_was_let_through_by_older_rules_is_not_served_by_them(
+    desk: LocalDesk, me: Actor
+) -> None:
+    subnet = subnet_in(desk, me, "IPv4")
+    bearer = desk.do(CreateToken(name="t"), me).secret.reveal()
+    grant = CreateGrant(
+        actor="token:t", role=Role.ALLOCATOR, target=TargetKind.SUBNET, reference=str(subnet.id)
+    )
+    made = desk.do(grant, me)
+    actor = desk.authenticate(bearer)
+    wish = AllocateAddress(subnet=str(subnet.id))
+    assert serve(desk, actor, [wish, wish])[1].subnet_id == subnet.id
+    permits = [desk._gate.plain_permit(actor, wish, desk.store.clock())] * 2
+    assert None not in permits
+    desk.do(RevokeGrant(grant=str(made.id)), me)
+    assert at_once.allocate(desk.store, permits, deadline_of(wish)) == [None, None]
+    assert desk.ask(CheckBook(), me).allocations == 2
 
 
 def test_a_group_larger_than_what_is_free_gets_all_of_it(desk: LocalDesk, me: Actor) -> None:

@@ -50,8 +50,6 @@ def allocate(
         StoreError: nothing was changed, except after CommitUnknown.
     """
     served: list[Allocation | None] = [None] * len(permits)
-    if not store.dialect.concurrent:
-        return served
     now = store.clock()
     places, drafts, wishes = [], [], []
     for place, permit in enumerate(permits):

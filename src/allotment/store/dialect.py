@@ -182,6 +182,7 @@ class Dialect(ABC):
         may be less than wanted; that alone proves nothing.
         """
 
+    @abstractmethod
     def allocate_at_once(
         self, wishes: Sequence[PlainAllocation], deadline: float, enter: Callable[[Phase], None]
     ) -> list[tuple[int, int] | None]:
@@ -192,7 +193,6 @@ class Dialect(ABC):
         Returns:
             For each (family, address), or None: nothing was changed for it, use a transaction.
         """
-        return [None] * len(wishes)
 
     @abstractmethod
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:

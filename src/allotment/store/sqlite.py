@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -35,8 +35,16 @@ from sqlalchemy.types import NullType
 from allotment.errors import Busy, Phase, StoreError
 from allotment.model.extent import Extent
 from allotment.store.columns import Id, dump_tags, pack, unpack
-from allotment.store.dialect import AllocationRow, Dialect, EventRow, LockedSubnet, SubnetRow
+from allotment.store.dialect import (
+    AllocationRow,
+    Dialect,
+    EventRow,
+    LockedSubnet,
+    PlainAllocation,
+    SubnetRow,
+)
 from allotment.store.session import Write
+from allotment.store.sqlite_at_once import Taken, allocate, take
 from allotment.store.sqlite_errors import translate
 
 BUSY_SECONDS = 10.0
@@ -46,12 +54,6 @@ _SUBNET = (
     "SELECT id, scope_id, family, first, length, placement, quarantine_seconds"
     " FROM subnet WHERE id = ?"
 )
-_LOWEST = (
-    "SELECT last, first FROM free_extent WHERE container_id = ? AND available_at <= ?"
-    " ORDER BY last LIMIT ?"
-)
-_DROP = "DELETE FROM free_extent WHERE container_id = ? AND last = ?"
-_SHRINK = "UPDATE free_extent SET first = ? WHERE container_id = ? AND last = ?"
 _ALLOCATION = (
     "INSERT INTO allocation (subnet_id, address, id, created_at, status, project_id, identifier,"
     " hostname, mac, description, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -201,29 +203,26 @@ class SqliteDialect(Dialect):
 
     def take_lowest(self, tx: Write, container: UUID, count: int) -> list[Extent]:
         """Consume extents from the lowest, whole ones first."""
-        return self._take(_raw(tx.conn), container.bytes, count, tx.now) if count else []
+        return take(_raw(tx.conn), container.bytes, count, tx.now) if count else []
 
-    def _take(
-        self, raw: sqlite3.Connection, container: bytes, count: int, now: int
-    ) -> list[Extent]:
-        taken: list[Extent] = []
-        dropped: list[tuple[bytes, bytes]] = []
-        left = count
-        for last_raw, first_raw in raw.execute(_LOWEST, (container, now, count)).fetchall():
-            extent = Extent(int.from_bytes(first_raw, "big"), int.from_bytes(last_raw, "big"))
-            if extent.size > left:
-                cut = Extent(extent.first, extent.first + left - 1)
-                raw.execute(_SHRINK, (pack(cut.last + 1), container, last_raw))
-                taken.append(cut)
-                left = 0
-                break
-            taken.append(extent)
-            dropped.append((container, last_raw))
-            left -= extent.size
-            if not left:
-                break
-        if dropped:
-            raw.executemany(_DROP, dropped)
+    def allocate_at_once(
+        self, wishes: Sequence[PlainAllocation], deadline: float, enter: Callable[[Phase], None]
+    ) -> list[Taken | None]:
+        """One transaction without ceremony."""
+        with self._turn_taken(), closing(self.engine.raw_connection()) as lent:
+            raw = lent.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            enter("begin")
+            raw.execute("BEGIN IMMEDIATE")
+            try:
+                enter("statement")
+                taken = allocate(raw, wishes)
+                enter("commit")
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                raise
         return taken
 
     def record_allocations(self, tx: Write, rows: Sequence[AllocationRow]) -> None:
