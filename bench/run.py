@@ -30,7 +30,11 @@ SCRIPTS = {
     "p3": "p3_service.py",
     "p4": "p4_flatness.py",
     "p5": "p5_bulk.py",
+    "p6": "p6_prefixes.py",
     "p8": "p8_embedded.py",
+    "p9": "p9_reads.py",
+    "p10": "p10_start.py",
+    "p11": "p11_load.py",
 }
 Record = dict[str, Any]  # Any: JSON, as ground.Bench.finish writes it
 
@@ -41,7 +45,9 @@ def main() -> int:
         description=(__doc__ or "").partition("\n")[0],
         epilog="Sizes: --size p1:clients=1,8 --size p5:count=100000; see p1_many_processes.py -h.",
     )
-    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="p1 p2 p3 p4 p5 p8; all if none")
+    parser.add_argument(
+        "claims", nargs="*", metavar="CLAIM", help=f"{' '.join(SCRIPTS)}; all if none"
+    )
     parser.add_argument("--quick", action="store_true", help="a smoke test; writes no results")
     parser.add_argument("--size", action="append", default=[], metavar="CLAIM:NAME=VALUE[,VALUE]")
     parser.add_argument("--table", action="store_true", help="only rewrite the table")
@@ -51,9 +57,8 @@ def main() -> int:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     failed = [] if asked.table else _run(claims, asked.size, quick=asked.quick)
     if not asked.quick:
-        _rewrite(
-            PAGE, _table([json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))])
-        )
+        records = sorted(RESULTS.glob("*.json"), key=_number)
+        _rewrite(PAGE, _table([json.loads(path.read_text()) for path in records]))
     if failed:
         print(f"FAILED: {', '.join(failed)}")
     return 1 if failed else 0
@@ -79,6 +84,11 @@ def _run(claims: list[str], sizes: list[str], *, quick: bool) -> list[str]:
                 RESULTS.mkdir(exist_ok=True)
                 (RESULTS / draft.name).write_text(draft.read_text())
     return failed
+
+
+def _number(path: Path) -> tuple[str, int]:
+    """P2 comes before P10."""
+    return path.stem[0], int(path.stem[1:])
 
 
 def _arguments(claim: str, sizes: list[str]) -> list[str]:
