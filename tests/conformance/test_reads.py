@@ -144,6 +144,48 @@ def test_every_attribute_finds_its_allocation(book: LocalDesk, me: Actor) -> Non
         assert [hit.allocation for hit in hits if hit.allocation] == [held], text
 
 
+def test_a_search_page_by_page_gives_each_allocation_once(book: LocalDesk, me: Actor) -> None:
+    """Whether it is found by its host name, by its identifier, by several tags, or by all."""
+    tags = [(), ("x1",), ("x1", "x2"), ("x1", "x2", "x3"), ("y",)]
+    made = [
+        book.do(
+            AllocateAddress(
+                subnet="office",
+                scope="blue",
+                hostname=f"x-{number % 7}" if number % 3 else None,
+                identifier=f"x:{number}" if number % 4 else None,
+                tags=tags[number % 5],
+            ),
+            me,
+        )
+        for number in range(40)
+    ]
+    wanted = {one.id for one in made if one.hostname or one.identifier or one.tags[:1] == ("x1",)}
+    for limit in (1, 3, 100):
+        found = [hit.allocation for hit in _all(book, me, Search(text="x"), limit)]
+        assert len(found) == len(wanted)
+        assert {one.id for one in found} == wanted
+
+
+@pytest.mark.parametrize("name", ["two pools", "no pool", "all of it"])
+def test_what_is_held_outside_the_pools_is_counted(book: LocalDesk, me: Actor, name: str) -> None:
+    pools = {
+        "two pools": "10.9.0.10-10.9.0.19 10.9.0.30-10.9.0.39",
+        "no pool": "",
+        "all of it": "10.9.0.0-10.9.0.255",
+    }[name]
+    ranges = tuple(parse_range(one) for one in pools.split())
+    prefix = Prefix("10.9.0.0/24")
+    book.do(CreateSubnet(name="n", scope="blue", prefix=prefix, gateway=None, ranges=ranges), me)
+    named = ["10.9.0.1", "10.9.0.9", "10.9.0.10", "10.9.0.25", "10.9.0.39", "10.9.0.40"]
+    for address in named:
+        book.do(AllocateAddress(subnet="n", address=Address(address)), me)
+    (used,) = book.ask(GetUtilisation(containers=("n",)), me).items
+    values = [Address(one).value for one in named]
+    inside = [one for one in values if any(each.first <= one <= each.last for each in ranges)]
+    assert (used.held, used.held_outside) == (len(inside), len(named) - len(inside))
+
+
 def test_search_finds_containers_by_name_and_prefix(book: LocalDesk, me: Actor) -> None:
     kinds = {(hit.kind, hit.scope) for hit in book.ask(Search(text="office"), me).items}
     assert kinds == {("subnet", "blue"), ("subnet", "red")}

@@ -16,7 +16,7 @@ from allotment.model.queries import Search
 from allotment.model.results import Found, Page
 from allotment.operations.inquiries import scopes_meant
 from allotment.operations.registry import answers
-from allotment.store import allocations, directory, prefixes
+from allotment.store import allocation_search, allocations, directory, prefixes
 from allotment.store.directory import read_cidr
 from allotment.store.pages import read_cursor, write_cursor
 from allotment.store.session import Read
@@ -66,7 +66,7 @@ def _held(r: Read, text: str, scopes: dict[UUID, str], limit: int) -> list[Found
     if place is not None:
         return _by_place(r, place, scopes, limit)
     hits = []
-    for row in allocations.matching(r, text, sorted(scopes), limit):
+    for row in allocation_search.matching(r, text, sorted(scopes), limit):
         one = allocations.made(row)
         hits.append(_hit(one, row.scope, _matched(one, text)))
     return hits

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from allotment.engine.extents import blocks, size, subtract
+from allotment.engine.extents import blocks, size
 from allotment.errors import InvalidValue, NotFound
 from allotment.model.address import BITS
 from allotment.model.address_range import AddressRange
@@ -152,18 +152,23 @@ def _subnets(r: Read, containers: Sequence[Container]) -> dict[UUID, Utilisation
     ranges = allocation_pools.of_subnets(r, ids) if ids else {}
     counts = _free(r, ids)
     reserved = allocations.reserved(r, ids)
+    outside = _outside(r, ranges)
     measured = {}
     for one in containers:
         whole = Extent(one.prefixes[0].first, one.prefixes[0].last)
         pool_size = size(ranges[one.id])
         free, resting = counts[one.id]
-        outside = sum(
-            allocations.count_within(r, one.id, run) for run in subtract((whole,), ranges[one.id])
-        )
-        measured[one.id] = _told(
-            one, (whole.size, pool_size), (free, resting), (outside, reserved.get(one.id, 0))
-        )
+        held = (outside[one.id], reserved.get(one.id, 0))
+        measured[one.id] = _told(one, (whole.size, pool_size), (free, resting), held)
     return measured
+
+
+def _outside(r: Read, ranges: dict[UUID, list[Extent]]) -> dict[UUID, int]:
+    """How many addresses are held outside the allocation pools; without pools, all are."""
+    pooled = [subnet_id for subnet_id, own in ranges.items() if own]
+    counts = allocation_pools.held_outside(r, pooled) if pooled else {}
+    others = {one: allocations.count(r, [one]) for one, own in ranges.items() if not own}
+    return counts | others
 
 
 def _told(

@@ -6,16 +6,17 @@ Invariant: a subnet's ranges are disjoint and never adjacent: one set of address
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import LargeBinary, bindparam, delete, func, insert, literal, select, type_coerce
 
 from allotment.model.extent import Extent
 from allotment.store import schema
-from allotment.store.columns import AddressValue, Id
+from allotment.store.columns import ADDRESS_BYTES, AddressValue, Id
 from allotment.store.session import Read, Write
 
-R = schema.allocation_pool
+A, R = schema.allocation, schema.allocation_pool
 
 _COVERING = (
     select(R.c.first, R.c.last)
@@ -45,6 +46,48 @@ def of_subnets(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, list[Extent]]:
     for row in rows:
         pools[row.subnet_id].append(Extent(row.first, row.last))
     return pools
+
+
+_BEFORE, _AFTER = b"", b"\xff" * (ADDRESS_BYTES + 1)
+_own = bindparam("subnets", type_=Id, expanding=True)
+_later = R.alias()
+_raw_last = type_coerce(R.c.last, LargeBinary)
+_GAPS = (
+    select(
+        R.c.subnet_id,
+        func.lag(_raw_last, 1, literal(_BEFORE, LargeBinary))
+        .over(partition_by=R.c.subnet_id, order_by=R.c.last)
+        .label("after"),
+        type_coerce(R.c.first, LargeBinary).label("before"),
+    )
+    .where(R.c.subnet_id.in_(_own))
+    .union_all(
+        select(R.c.subnet_id, _raw_last, literal(_AFTER, LargeBinary)).where(
+            R.c.subnet_id.in_(_own),
+            ~select(_later.c.last)
+            .where(_later.c.subnet_id == R.c.subnet_id, _later.c.last > R.c.last)
+            .exists(),
+        )
+    )
+    .subquery()
+)
+_held = type_coerce(A.c.address, LargeBinary)
+_HELD_IN_GAPS = select(
+    _GAPS.c.subnet_id,
+    select(func.count())
+    .select_from(A)
+    .where(A.c.subnet_id == _GAPS.c.subnet_id, _held > _GAPS.c.after, _held < _GAPS.c.before)
+    .scalar_subquery(),
+)
+
+
+def held_outside(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many addresses are held outside the allocation pools of subnets that have some."""
+    outside = dict.fromkeys(subnet_ids, 0)
+    gaps: list[Any] = list(r.run(_HELD_IN_GAPS, {"subnets": subnet_ids}))  # Any: two columns
+    for subnet_id, count in gaps:
+        outside[subnet_id] += count
+    return outside
 
 
 def replace(tx: Write, subnet_id: UUID, pools: Sequence[Extent]) -> None:

@@ -19,7 +19,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    or_,
     select,
     tuple_,
     update,
@@ -35,16 +34,16 @@ from allotment.store.session import Read, Write
 
 A, N, J, T = schema.allocation, schema.subnet, schema.project, schema.allocation_tag
 
-_FULL = (
+FULL = (
     select(A, N.c.family, J.c.name.label("project"))
     .join(N, N.c.id == A.c.subnet_id)
     .outerjoin(J, J.c.id == A.c.project_id)
 )
-_ONE = _FULL.where(
+_ONE = FULL.where(
     A.c.subnet_id == bindparam("subnet_id", type_=Id),
     A.c.address == bindparam("address", type_=AddressValue),
 )
-_IDENTIFIED = _FULL.where(
+_IDENTIFIED = FULL.where(
     A.c.identifier.in_(bindparam("identifiers", expanding=True)),
     A.c.subnet_id.in_(bindparam("subnets", type_=Id, expanding=True)),
 )
@@ -228,7 +227,7 @@ def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
 
 def listed(r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int) -> Page[Allocation]:
     """A page of the allocations meant, by subnet and address."""
-    query = _FULL.where(*_conditions(wanted), *r.sight.allocations())
+    query = FULL.where(*_conditions(wanted), *r.sight.allocations())
     if after is not None:
         key = tuple_(A.c.subnet_id, A.c.address)
         query = query.where(key > tuple_(*_bound(after)))
@@ -272,28 +271,6 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 def begins(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:  # Any: a text column
     """That a text begins so: a range in byte order, which an index serves."""
     return and_(column >= text, column < text + "\U0010ffff")
-
-
-def matching(r: Read, text: str, scope_ids: Sequence[UUID], limit: int) -> list[Row[Any]]:
-    """Allocations whose hostname, identifier, MAC or tag begins with a text."""
-    tagged = select(T.c.subnet_id, T.c.address).where(begins(T.c.tag, text))
-    query = (
-        _FULL.add_columns(schema.address_scope.c.name.label("scope"))
-        .join(schema.address_scope, schema.address_scope.c.id == N.c.scope_id)
-        .where(
-            N.c.scope_id.in_(scope_ids),
-            *r.sight.allocations(),
-            or_(
-                begins(A.c.hostname, text.lower()),
-                begins(A.c.identifier, text),
-                begins(A.c.mac, text.lower()),
-                tuple_(A.c.subnet_id, A.c.address).in_(tagged),
-            ),
-        )
-        .order_by(A.c.subnet_id, A.c.address)
-        .limit(limit)
-    )
-    return list(r.run(query).all())
 
 
 def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
