@@ -172,7 +172,7 @@ def test_what_is_held_outside_the_pools_is_counted(book: LocalDesk, me: Actor, n
     pools = {
         "two pools": "10.9.0.10-10.9.0.19 10.9.0.30-10.9.0.39",
         "no pool": "",
-        "all of it": "10.9.0.0-10.9.0.255",
+        "all of it": "10.9.0.1-10.9.0.254",
     }[name]
     ranges = tuple(parse_range(one) for one in pools.split())
     prefix = Prefix("10.9.0.0/24")
