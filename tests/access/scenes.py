@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from access.book import Book
-from access.oracle import ALL, Grant, Request, Thing
+from access.oracle import ALL, Grant, Policy, Request, Thing
 from allotment import Address, AddressRange, Prefix
 from allotment.model import commands as c
 from allotment.model import events as e
@@ -26,12 +26,18 @@ class Scene(NamedTuple):
 
     label: str
     asked: Callable[[], Any]
-    about: Request
+    about: Request | Callable[[Policy], Request]
     mend: Mend | None = None
+    shows: Callable[[Book, Policy], set[str]] | None = None  # what the answer has to tell of
 
     @property
     def name(self) -> str:
-        return f"{self.about.operation} {self.label}".strip()
+        operation = "" if callable(self.about) else self.about.operation
+        return f"{operation} {self.label}".strip()
+
+    def judged(self, policy: Policy) -> str:
+        """What the oracle says of it."""
+        return policy.judge(self.about(policy) if callable(self.about) else self.about)
 
 
 def _reading(book: Book) -> Iterator[Scene]:
@@ -277,7 +283,8 @@ def _releasing(book: Book) -> Iterator[Scene]:
 
         def held(_: object, n: str = name, o: str | None = owner) -> None:
             prefix = Prefix(ids[f"{n} prefix"])
-            book.do(c.AllocatePrefix(pool=pool, prefix=prefix, owner=o, identifier=n))
+            made = book.do(c.AllocatePrefix(pool=pool, prefix=prefix, owner=o, identifier=n))
+            ids[n] = str(made.id)
 
         yield Scene(name, lambda o=one: o, about, held)
     mine = c.ReleaseMatching(owner="other")
