@@ -20,8 +20,8 @@ import allotment
 from access import files, lines
 from access.book import Book, Who, crowd
 from access.lines import Line
-from access.oracle import Request
 from access.scenes import Scene, scenes
+from access.terms import Request
 from allotment import Address, LocalDesk
 from allotment.client.remote_desk import RemoteDesk
 from allotment.doors.cli.app import root

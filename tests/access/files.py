@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from access.book import Book
-from access.oracle import ALL, Policy, Request
+from access.oracle import Policy
 from access.scenes import Scene
+from access.terms import ALL, Request
 from allotment import Address, Prefix
 from allotment.doors.exchange.csv_import import import_csv
 from allotment.doors.exchange.export import csv_lines, json_pieces

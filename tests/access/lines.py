@@ -15,8 +15,9 @@ import click
 from msgspec import UNSET
 
 from access.book import Book
-from access.oracle import ALL, Policy, Request
+from access.oracle import Policy
 from access.scenes import Scene
+from access.terms import ALL, Request
 from allotment import Address, Prefix
 from allotment.doors.cli.app import root
 from allotment.model import commands as c
@@ -224,8 +225,8 @@ def lines(book: Book, played: list[Scene]) -> Iterator[Scene]:
         (["export", "csv"], Request("ListTree")),
         (["export", "json"], Request("ListTree")),
         (["export", "json", "--scope", "scope"], Request("GetAddressScope", ("scope",))),
-        (["audit", "export"], Request("ListAudit")),
-        (["audit", "anchor"], Request("SealAudit")),
+        (["audit", "export"], Request("ListAudit", at=(ALL,), whole=True)),
+        (["audit", "anchor"], Request("SealAudit", at=(ALL,), whole=True)),
         (["login"], Request("WhoAmI")),
         (["demo"], demo),
     ]

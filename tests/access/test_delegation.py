@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from access.book import ME, ROLES, Book
-from access.oracle import ALL, Grant, Policy
+from access.oracle import Policy
+from access.terms import ALL, Grant
 from allotment import LocalDesk, open_book
 from allotment.errors import AllotmentError
 from allotment.model.access import Actor, Role

@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from access import lines
 from access.book import Book, Who, plant
 from access.doors import DOORS, EXITS, Door, Play
-from access.oracle import ALL, Grant, Policy
+from access.oracle import Policy
 from access.scenes import Scene, scenes
+from access.terms import ALL, Grant
 from allotment import open_book
 from allotment.doors.cli.app import root
 from allotment.model.commands import Batch

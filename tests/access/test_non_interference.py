@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from access.book import Book
-from access.oracle import ALL, Grant
+from access.terms import ALL, Grant
 from allotment import Address, Prefix, open_book
 from allotment.errors import AllotmentError
 from allotment.model import commands as c
