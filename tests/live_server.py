@@ -45,6 +45,8 @@ class LiveServer:
             log_config=None,
             lifespan="off",
             ws="none",
+            server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
