@@ -17,6 +17,7 @@ import uvicorn
 from allotment import LocalDesk, open_book
 from allotment.bootstrap import first_token
 from allotment.doors.rest.app import create_app
+from allotment.doors.rest.connection import Connection
 from allotment.doors.rest.doorkeeper import Doorkeeper
 from allotment.doors.rest.settings import Settings
 
@@ -39,7 +40,14 @@ class LiveServer:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(
-            self._door, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            self._door,
+            http=Connection,
+            log_config=None,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(

@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from access.oracle import ALL, Grant, Policy, Thing
+from access.oracle import Policy
+from access.terms import ALL, Grant, Thing
 from allotment import LocalDesk, Prefix, local_owner
 from allotment.model import commands as c
 from allotment.model.access import Role

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from access.book import Book
-from access.oracle import ALL, Grant, Request, Thing
+from access.oracle import Policy
+from access.terms import ALL, Grant, Request, Thing
 from allotment import Address, AddressRange, Prefix
 from allotment.model import commands as c
 from allotment.model import events as e
@@ -26,12 +27,18 @@ class Scene(NamedTuple):
 
     label: str
     asked: Callable[[], Any]
-    about: Request
+    about: Request | Callable[[Policy], Request]
     mend: Mend | None = None
+    shows: Callable[[Book, Policy], set[str]] | None = None  # what the answer has to tell of
 
     @property
     def name(self) -> str:
-        return f"{self.about.operation} {self.label}".strip()
+        operation = "" if callable(self.about) else self.about.operation
+        return f"{operation} {self.label}".strip()
+
+    def judged(self, policy: Policy) -> str:
+        """What the oracle says of it."""
+        return policy.judge(self.about(policy) if callable(self.about) else self.about)
 
 
 def _reading(book: Book) -> Iterator[Scene]:
@@ -67,10 +74,8 @@ def _reading(book: Book) -> Iterator[Scene]:
     yield Scene("of a pool", lambda: within, Request("ListSubnets", ("pool",)))
     yield Scene("", g.WhoAmI, Request("WhoAmI"))
     yield Scene("", g.ListTokens, Request("ListTokens"))
-    yield Scene("", q.CheckBook, Request("CheckBook"))
-    yield Scene("", e.ListAudit, Request("ListAudit"))
-    yield Scene("", e.VerifyAudit, Request("VerifyAudit"))
-    yield Scene("", e.SealAudit, Request("SealAudit"))
+    for whole in (q.CheckBook, e.ListAudit, e.VerifyAudit, e.SealAudit):
+        yield Scene("", whole, Request(whole.__name__, at=(ALL,), whole=True))
     yield Scene("", e.ListEvents, Request("ListEvents"))
 
 
@@ -277,7 +282,8 @@ def _releasing(book: Book) -> Iterator[Scene]:
 
         def held(_: object, n: str = name, o: str | None = owner) -> None:
             prefix = Prefix(ids[f"{n} prefix"])
-            book.do(c.AllocatePrefix(pool=pool, prefix=prefix, owner=o, identifier=n))
+            made = book.do(c.AllocatePrefix(pool=pool, prefix=prefix, owner=o, identifier=n))
+            ids[n] = str(made.id)
 
         yield Scene(name, lambda o=one: o, about, held)
     mine = c.ReleaseMatching(owner="other")
@@ -328,12 +334,12 @@ def _granting(book: Book) -> Iterator[Scene]:
 
         given()
         asked = lambda n=name: g.GetGrant(grant=ids[n])  # noqa: E731
-        yield Scene(name, asked, Request("GetGrant", (name,)))
+        yield Scene(name, asked, Request("GetGrant", (name,), at=()))
         asked = lambda n=name: g.RevokeGrant(grant=ids[n])  # noqa: E731
-        yield Scene(name, asked, Request("RevokeGrant", (name,)), given)
+        yield Scene(name, asked, Request("RevokeGrant", (name,), at=()), given)
     yield Scene("", g.ListGrants, Request("ListGrants"))
     of_pool = g.ListGrants(target=g.TargetKind.POOL, reference=ids["pool"])
-    yield Scene("of a pool", lambda: of_pool, Request("ListGrants", ("pool",)))
+    yield Scene("of a pool", lambda: of_pool, Request("ListGrants", ("pool",), at=()))
 
 
 def _tokens(book: Book) -> Iterator[Scene]:
@@ -358,7 +364,7 @@ def _tokens(book: Book) -> Iterator[Scene]:
 
 
 def _others(book: Book) -> Iterator[Scene]:
-    yield Scene("", c.RepairBook, Request("RepairBook"))
+    yield Scene("", c.RepairBook, Request("RepairBook", at=(ALL,), whole=True))
     yield Scene("", lambda: e.ResolveOperation(key=book.fresh("k")), Request("ResolveOperation"))
     part = c.UpdateSubnet(subnet=book.ids["subnet"], tags=("t",))
     batch = c.Batch(commands=(part,))

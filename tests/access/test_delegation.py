@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from access.book import ME, ROLES, Book
-from access.oracle import ALL, Grant, Policy
-from allotment import open_book
+from access.oracle import Policy
+from access.terms import ALL, Grant
+from allotment import LocalDesk, open_book
 from allotment.errors import AllotmentError
 from allotment.model.access import Actor, Role
 from allotment.model.grants import (
@@ -35,6 +36,7 @@ ROUND = hypothesis.settings(
     max_examples=hypothesis.settings().max_examples,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
+SHORT_ROUND = hypothesis.settings(ROUND, max_examples=max(1, ROUND.max_examples // 5))
 PLACES = (ALL, "mine", "scope", "outer", "pool", "subnet", "sibling", "elsewhere")
 NAMES = ("superior", "ann", "ben", "cid")
 ENDS = (None, 1, 2, 3)  # hours from now
@@ -48,18 +50,39 @@ class Given(NamedTuple):
     grant: Grant
 
 
+def planted(desk: LocalDesk) -> Book:
+    """A book with one tree, for delegates to share."""
+    made = Book(desk)
+    made.project("mine")
+    made.scope("scope", "mine")
+    made.scope("elsewhere")
+    made.pool("outer", "scope", "10.0.0.0/8")
+    made.pool("pool", "outer", "10.1.0.0/16")
+    made.subnet("subnet", "pool", "10.1.0.0/24")
+    made.subnet("sibling", "outer", "10.2.0.0/24", "mine")
+    return made
+
+
 @pytest.fixture(scope="module")
-def book() -> Iterator[Book]:
+def on_sqlite() -> Iterator[Book]:
     with open_book("sqlite://", create=True) as desk:
-        made = Book(desk)
-        made.project("mine")
-        made.scope("scope", "mine")
-        made.scope("elsewhere")
-        made.pool("outer", "scope", "10.0.0.0/8")
-        made.pool("pool", "outer", "10.1.0.0/16")
-        made.subnet("subnet", "pool", "10.1.0.0/24")
-        made.subnet("sibling", "outer", "10.2.0.0/24", "mine")
-        yield made
+        yield planted(desk)
+
+
+@pytest.fixture(scope="module")
+def on_postgresql(postgres_server: Any) -> Iterator[Book]:
+    url = postgres_server.create_database()
+    with open_book(url, create=True) as desk:
+        yield planted(desk)
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["on_sqlite", pytest.param("on_postgresql", marks=pytest.mark.postgres)])
+def book(request: pytest.FixtureRequest) -> Book:
+    """The book on each kind of database."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Book)
+    return found
 
 
 class World:
@@ -156,7 +179,18 @@ def step(world: World) -> None:
 
 @ROUND
 @given(st.data())
-def test_nobody_gains_what_the_giver_did_not_have(book: Book, data: st.DataObject) -> None:
+def test_nobody_gains_what_the_giver_did_not_have(on_sqlite: Book, data: st.DataObject) -> None:
+    play(on_sqlite, data)
+
+
+@SHORT_ROUND
+@given(st.data())
+def test_nor_does_anybody_on_postgresql(on_postgresql: Book, data: st.DataObject) -> None:
+    play(on_postgresql, data)
+
+
+def play(book: Book, data: st.DataObject) -> None:
+    """Delegates give and take for some steps."""
     world = World(book, data)
     try:
         world.give(None, "superior", Grant("admin", "scope"))

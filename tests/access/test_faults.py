@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from access.book import ME, Book, Who
-from access.oracle import ALL, Grant
+from access.terms import ALL, Grant
 from allotment import Address, LocalDesk, Prefix, open_book
 from allotment.errors import AllotmentError, Forbidden, NotFound
 from allotment.model import commands as c

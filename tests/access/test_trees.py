@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from access.book import Book, Who
-from access.oracle import Policy, Request
-from access.test_matrix import verdict_of
+from access.doors import verdict_of
+from access.oracle import Policy
+from access.terms import Request
 from access.trees import Grove
 from allotment import Address, Prefix, open_book
 from allotment.errors import Forbidden

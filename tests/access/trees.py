@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from access.book import ROLES, Book, Who
-from access.oracle import ALL, Grant, Thing
+from access.terms import ALL, Grant, Thing
 from allotment import Prefix
 from allotment.model import commands as c
 from allotment.model.access import Actor, ActorKind

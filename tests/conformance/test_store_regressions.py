@@ -13,6 +13,8 @@ import secrets
 import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -452,3 +454,42 @@ def test_a_taker_never_goes_back_for_what_was_freed_below(
         first.rollback()
         taker.join()
     assert taken == [[Extent(middle.value, middle.value), Extent(high.value, high.value)]]
+
+
+_ASKED_WHILE_CLOSED = """
+import threading
+from allotment import local_owner, open_book
+from allotment.errors import AllotmentError
+from allotment.model.queries import CheckBook
+from allotment.model.commands import CreateProject
+
+for _ in range(10):
+    desk = open_book("sqlite://", create=True)
+    for number in range(20):
+        desk.do(CreateProject(name=f"p{number}"), local_owner())
+    begun = threading.Barrier(5)
+
+    def ask():
+        begun.wait()
+        for _ in range(40):
+            try:
+                desk.ask(CheckBook(), local_owner())
+            except AllotmentError:
+                return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    desk.close()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_a_book_in_memory_that_is_closed_while_it_is_asked_ends_in_order() -> None:
+    """Its one connection was closed under a reader, which ended the whole process."""
+    done = subprocess.run(
+        [sys.executable, "-c", _ASKED_WHILE_CLOSED], capture_output=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]

@@ -115,6 +115,11 @@ class SqliteDialect(Dialect):
         if not self.in_memory and raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             raw.execute("PRAGMA journal_mode = WAL")
 
+    def close(self) -> None:
+        """Give every connection back; the only one of a book in memory when nobody is using it."""
+        with self.exclusive("read"):
+            super().close()
+
     def drop_connections(self) -> None:
         """A book in memory is its one connection: that stays."""
         if not self.in_memory:

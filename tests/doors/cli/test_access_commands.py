@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -154,3 +155,39 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: int) -> None:
 def test_what_is_no_duration_is_refused(planned: Any, text: str) -> None:
     fault = planned.fault("token", "create", "x", "--expires", text, code=2)
     assert fault["facts"]["field"] == "expires"
+
+
+def test_what_a_project_holds_is_listed_to_who_sees_no_more_than_the_project(line: Any) -> None:
+    """The table names the subnet of each address, as far as that is seen."""
+    if not line.is_remote:
+        pytest.skip("at the book itself everything is seen")
+    for words in (
+        ["scope", "create", "corp"],
+        ["subnet", "create", "10.0.0.0/24", "--name", "web"],
+        ["project", "create", "payments"],
+        ["allocate", "web", "--owner", "payments", "--hostname", "till"],
+        ["grant", "create", "token:clerk", "viewer", "--on-project", "payments"],
+    ):
+        if words[0] == "grant":
+            token = line.json("token", "create", "clerk")["secret"]
+        line(*words)
+    clerk = replace(line, token=token)
+    assert [one["hostname"] for one in clerk.items("allocation", "list")] == ["till"]
+    assert "till" in clerk("allocation", "list")
+    assert "web" not in clerk("allocation", "list")
+    assert "10.0.0.0/24" not in clerk("allocation", "list")
+
+
+def test_what_is_seen_of_a_scope_is_drawn_whether_the_scope_is_seen_or_not(line: Any) -> None:
+    if not line.is_remote:
+        pytest.skip("at the book itself everything is seen")
+    line("scope", "create", "corp")
+    line("subnet", "create", "10.0.0.0/24", "--name", "web")
+    line("subnet", "create", "10.0.1.0/24", "--name", "secret")
+    token = line.json("token", "create", "clerk")["secret"]
+    line("grant", "create", "token:clerk", "viewer", "--on-subnet", "web")
+    clerk = replace(line, token=token)
+    for words in (["tree"], ["tree", "--scope", "corp"]):
+        drawn = clerk(*words)
+        assert "10.0.0.0/24" in drawn
+        assert "10.0.1.0/24" not in drawn

@@ -196,6 +196,28 @@ def test_one_who_asks_too_often_is_told_when_to_come_again(limited: House) -> No
     assert limited.get("/v1/projects", token="other-token").is_success
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "more"),
+    [
+        ("GET", "/docs", 200, {}),
+        ("GET", "/problems/not-found", 200, {}),
+        ("GET", "/problems/none", 404, {}),
+        ("GET", "/nothing-here", 404, {}),
+        ("DELETE", "/v1/projects", 405, {}),
+        ("GET", "/v1/projects?unknown=1", 400, {}),
+        ("POST", "/v1/projects", 400, {"json": {"name": 7}}),
+        ("POST", "/v1/subnets/a/allocations", 400, {"json": {"hostname": 7}}),
+        ("POST", "/v1/projects", 413, {"content": b" " * (2 << 20)}),
+        ("GET", "/v1/events?unknown=1", 400, {"headers": {"accept": "text/event-stream"}}),
+    ],
+)
+def test_whatever_is_asked_counts_once(
+    limited: House, method: str, path: str, status: int, more: dict[str, Any]
+) -> None:
+    found = [limited.ask(method, path, **more).status_code for _ in range(4)]
+    assert found == [status] * 3 + [429]
+
+
 def test_one_who_guesses_tokens_is_stopped(limited: House) -> None:
     assert limited.get("/v1/projects").is_success
     found = [limited.get("/v1/projects", token=f"guess-{n}").status_code for n in range(4)]

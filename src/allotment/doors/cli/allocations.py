@@ -18,6 +18,7 @@ from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.suggestions import subnets
 from allotment.doors.cli.tables import COLUMNS, Column
 from allotment.doors.cli.values import ADDRESS, MAC, PREFIX, RANGE, changed, cleared, tags_wish
+from allotment.errors import NotFound
 from allotment.model.address import Address
 from allotment.model.commands import UpdateAllocation
 from allotment.model.queries import GetAllocation, GetSubnet, ListAllocations
@@ -77,15 +78,21 @@ def list_allocations(
 
 def _with_subnets(invocation: Invocation, held: Sequence[Allocation]) -> list[Column]:
     """The usual columns, after the address scope and the subnet, which the ids stand for."""
-    subnets = {
-        subnet_id: invocation.ask(GetSubnet(subnet=str(subnet_id)))
-        for subnet_id in {one.subnet_id for one in held}
-    }
+    places = {one: _place(invocation, str(one)) for one in {one.subnet_id for one in held}}
     return [
-        Column("scope", lambda one: visible(subnets[one.subnet_id].scope)),
-        Column("subnet", lambda one: str(subnets[one.subnet_id].prefix)),
+        Column("scope", lambda one: places[one.subnet_id][0]),
+        Column("subnet", lambda one: places[one.subnet_id][1]),
         *COLUMNS[Allocation],
     ]
+
+
+def _place(invocation: Invocation, subnet_id: str) -> tuple[str, str]:
+    """A subnet's scope and prefix; of one that is not seen, or gone by now, nothing."""
+    try:
+        subnet = invocation.ask(GetSubnet(subnet=subnet_id))
+    except NotFound:
+        return "", ""
+    return visible(subnet.scope), str(subnet.prefix)
 
 
 @allocation_group.command()

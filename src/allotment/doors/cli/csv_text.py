@@ -13,10 +13,11 @@ from typing import Final
 
 from allotment.doors.cli.safe_text import without_controls
 
-# = + - @ tab, carriage return and line feed, and the full-width forms of the first four.
-_LEADS = "=+\\-@\t\r\n＝＋－＠"
-_FORMULA: Final = re.compile(rf"\A'*[{_LEADS}]")
-_NEUTRALISED: Final = re.compile(rf"\A''*[{_LEADS}]")
+# = + - @ tab, carriage return and line feed, and the full-width forms of the first four; what is
+# blank, or looks like nothing, in front of them is dropped by some programs.
+_LEADS = "[\\s\ufeff\u200b]*[=+\\-@\t\r\n＝＋－＠]"
+_FORMULA: Final = re.compile(rf"\A'*{_LEADS}")
+_NEUTRALISED: Final = re.compile(rf"\A''*{_LEADS}")
 
 
 def neutralise(text: str) -> str:

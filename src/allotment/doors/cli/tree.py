@@ -23,7 +23,7 @@ from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.tables import node_text, used
 from allotment.errors.counts import counted
 from allotment.model.queries import GetAddressScope, GetUtilisation, ListAddressScopes, ListTree
-from allotment.model.results import AddressScope, PrefixNode, Utilisation
+from allotment.model.results import PrefixNode, Utilisation
 
 _USAGE_FIELDS: Final = (
     "size",
@@ -91,16 +91,26 @@ def tree(invocation: Invocation, depth: int | None) -> None:
 
 
 def draw(invocation: Invocation, depth: int | None = None) -> None:
-    """Show a person the trees of the scope named, or of all by name."""
-    if invocation.scope is not None:
-        scopes = [invocation.ask(GetAddressScope(scope=invocation.scope))]
-    else:
-        scopes = list(invocation.every(ListAddressScopes()))
-    for scope in scopes:
-        nodes = invocation.every(ListTree(scope=str(scope.id)))
-        _draw_scope(scope, branches(nodes, depth), _uses(invocation, str(scope.id)))
-    if not scopes:
+    """Show a person the trees of the scope named, or of all by name.
+
+    What is seen of a scope is drawn, whether or not the scope itself is seen.
+    """
+    trees: dict[str, list[PrefixNode]] = {name: [] for name in _scopes_seen(invocation)}
+    for node in invocation.every(ListTree(scope=invocation.scope)):
+        trees.setdefault(node.scope, []).append(node)
+    if not trees and invocation.scope is not None:
+        trees[invocation.ask(GetAddressScope(scope=invocation.scope)).name] = []
+    uses = _uses(invocation, invocation.scope)
+    for name in sorted(trees):
+        _draw_scope(name, branches(trees[name], depth), uses)
+    if not trees:
         output.said(invocation, "the book is empty: begin with 'allotment scope create NAME'")
+
+
+def _scopes_seen(invocation: Invocation) -> list[str]:
+    if invocation.scope is not None:
+        return []
+    return [scope.name for scope in invocation.every(ListAddressScopes())]
 
 
 def levels(nodes: Iterable[PrefixNode]) -> Iterator[tuple[int, PrefixNode]]:
@@ -151,12 +161,12 @@ def _flat(item: dict[str, object]) -> dict[str, object]:
     return {**item, **usage} if isinstance(usage, dict) else item
 
 
-def _draw_scope(scope: AddressScope, roots: list[Branch], uses: Uses) -> None:
+def _draw_scope(scope: str, roots: list[Branch], uses: Uses) -> None:
     guides = _ASCII if ascii_only() else _LINES
     lines = list(_lines(roots, "", guides))
     labels = [guide + node_text(branch.node) for guide, branch in lines]
-    width = min(_LABEL_MAX, max(map(len, [visible(scope.name), *labels])))
-    _draw_line("", visible(scope.name), ("address scope", None), width)
+    width = min(_LABEL_MAX, max(map(len, [visible(scope), *labels])))
+    _draw_line("", visible(scope), ("address scope", None), width)
     for guide, branch in lines:
         kind = _KINDS.get(branch.node.kind, branch.node.kind)
         use = uses.get(branch.node.holder_id)

@@ -141,8 +141,7 @@ class CsvImport:
         wishes = self._named(kind)
         if name in wishes:
             return
-        there = self._shelf.project(name) if kind == "project" else self._shelf.scope(name)
-        if there is None:
+        if self._shelf.lacks(kind, name):
             source = f"named in line {self._needed[kind, name]}"
             row = self._report.row(kind, source, name, implied=True)
             wishes[name] = Wish(row, _MAKE_NAMED[kind](name=name))

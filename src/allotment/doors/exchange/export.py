@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Final
 from uuid import UUID
 
@@ -52,14 +53,28 @@ class Contents:
 
     def __init__(self, seat: Seat, scope: str | None) -> None:
         self._seat = seat
+        self.whole = scope is None
         if scope is None:
             self.scopes = list(every(seat, ListAddressScopes()))
         else:
             self.scopes = [seat.ask(GetAddressScope(scope=scope))]
-        self.whole = scope is None
         # Where a pool or subnet is: its scope, and the prefix that means it.
         self.places: dict[UUID, tuple[str, str]] = {}
         self._subnets: list[UUID] = []
+
+    @cached_property
+    def _inner(self) -> dict[str, dict[UUID | None, None]]:
+        """By scope, the pools that prefixes are held from.
+
+        What is seen of a scope is read, whether or not the scope itself is seen.
+        """
+        found: dict[str, dict[UUID | None, None]] = {scope.name: {} for scope in self.scopes}
+        only = None if self.whole else str(self.scopes[0].id)
+        for node in every(self._seat, ListTree(scope=only)):
+            pools = found.setdefault(node.scope, {})
+            if node.kind == "allocation":
+                pools[node.parent_id] = None
+        return found
 
     def section(self, name: str) -> Iterator[Any]:  # Any: results of the section's type
         """The items of a section; a later one relies on those before."""
@@ -78,22 +93,20 @@ class Contents:
                 yield from self._allocations()
 
     def _pools(self) -> Iterator[SubnetPool]:
-        for scope in self.scopes:
-            for pool in every(self._seat, ListSubnetPools(scope=str(scope.id))):
+        for scope in self._inner:
+            for pool in every(self._seat, ListSubnetPools(scope=scope)):
                 self.places[pool.id] = (pool.scope, str(pool.prefixes[0]))
                 yield pool
 
     def _each_subnet(self) -> Iterator[Subnet]:
-        for scope in self.scopes:
-            for subnet in every(self._seat, ListSubnets(scope=str(scope.id))):
+        for scope in self._inner:
+            for subnet in every(self._seat, ListSubnets(scope=scope)):
                 self.places[subnet.id] = (subnet.scope, str(subnet.prefix))
                 self._subnets.append(subnet.id)
                 yield subnet
 
     def _prefix_allocations(self) -> Iterator[PrefixAllocation]:
-        for scope in self.scopes:
-            tree = every(self._seat, ListTree(scope=str(scope.id)))
-            pools = dict.fromkeys(node.parent_id for node in tree if node.kind == "allocation")
+        for pools in self._inner.values():
             for pool_id in pools:
                 if pool_id in self.places:
                     yield from self._inside(ListPrefixAllocations(pool=str(pool_id)))

@@ -82,6 +82,7 @@ class Shelf:
         self._seat = seat
         self._projects: dict[str, Project | None] = {}
         self._scopes: dict[str, AddressScope | None] = {}
+        self._absent: set[str] = set()
         self._pools: defaultdict[str, PrefixIndex[SubnetPool]] = defaultdict(PrefixIndex)
         self._subnets: defaultdict[str, PrefixIndex[Subnet]] = defaultdict(PrefixIndex)
         self._carved: defaultdict[str, PrefixIndex[PrefixAllocation]] = defaultdict(PrefixIndex)
@@ -96,11 +97,21 @@ class Shelf:
     def scope(self, name: str) -> AddressScope | None:
         """The address scope of that name; the first time, all that is in it is read."""
         if name not in self._scopes:
-            found = _found(self._seat, GetAddressScope(scope=name))
-            self._scopes[name] = found
-            if found is not None:
+            self._scopes[name] = _found(self._seat, GetAddressScope(scope=name))
+            try:
                 self._read(name)
+            except NotFound:  # not even something inside it is seen
+                self._absent.add(name)
         return self._scopes[name]
+
+    def lacks(self, kind: str, name: str) -> bool:
+        """Whether a project or scope of that name would have to be made first.
+
+        A scope of which one sees a part is there, seen itself or not.
+        """
+        if kind == "project":
+            return self.project(name) is None
+        return self.scope(name) is None and name in self._absent
 
     def subnet_around(self, scope: str, place: Address | Prefix) -> Subnet | None:
         """The subnet that holds an address."""

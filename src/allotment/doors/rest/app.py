@@ -117,7 +117,8 @@ class Door:
                 return await self._page(target, values, visit, outcome)
             raw = await self._body(visit, receive, target)
         except AllotmentError:
-            await self.counter.known(visit)  # a stranger hears that first
+            if not outcome.who:
+                await self.counter.counted(visit)  # a stranger hears that first
             raise
         operation = target.of(raw)
         outcome.place = operation.place
@@ -133,7 +134,7 @@ class Door:
     async def _page(
         self, page: Page, values: tuple[str, ...], visit: Visit, outcome: Outcome
     ) -> Answer:
-        actor: Actor = await self.counter.known(visit)
+        actor: Actor = await self.counter.counted(visit)
         outcome.who = actor.name
         if page.render is None:
             return await self.records.figures(actor)

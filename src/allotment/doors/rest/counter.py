@@ -21,7 +21,7 @@ from allotment.doors.rest.promises import Promises
 from allotment.doors.rest.room import Room
 from allotment.doors.rest.settings import Settings
 from allotment.doors.rest.visit import Visit
-from allotment.errors import AllotmentError, InvalidValue, Unauthenticated
+from allotment.errors import AllotmentError, InvalidValue, RateLimited, Unauthenticated
 from allotment.model.access import Actor
 from allotment.model.commands import Command
 from allotment.model.queries import Query
@@ -83,6 +83,14 @@ class Counter:
         """
         return await self.room.run(lambda: self._known(visit))
 
+    async def counted(self, visit: Visit) -> Actor:
+        """Who is asking for what no route serves; it counts as any other request.
+
+        Raises:
+            Unauthenticated, RateLimited: nobody that may ask now.
+        """
+        return await self.room.run(lambda: self._counted(visit))
+
     async def serve(
         self, visit: Visit, operation: Operation, values: tuple[str, ...], raw: bytes
     ) -> Served:
@@ -111,7 +119,8 @@ class Counter:
             found = await self._promised(request, actor)
             return Served(actor.name, request, operation.sender.answer(found, visit.path))
         except AllotmentError as error:
-            return operation.failed(actor.name, request, error)
+            told = error if request is not None else self._unread(visit, actor, error)
+            return operation.failed(actor.name, request, told)
 
     async def _promised(self, command: Command[R], actor: Actor) -> R:
         """The answer of a hot command, whoever commits it."""
@@ -134,7 +143,7 @@ class Counter:
         """The request that somebody known makes, without carrying it out."""
 
         def work() -> Request:
-            self._known(visit)
+            self._counted(visit)
             return operation.form.read(visit, (), b"")
 
         return await self.room.run(work)
@@ -154,21 +163,36 @@ class Counter:
         self._pace.worked(bearer, visit.source)
         return _from_here(actor, visit)
 
+    def _counted(self, visit: Visit) -> Actor:
+        actor = self._known(visit)
+        self._pace.pay(visit.bearer, actor, visit.source, 1.0)
+        return actor
+
+    def _unread(self, visit: Visit, actor: Actor, error: AllotmentError) -> AllotmentError:
+        """What is said of a request that could not be read: it counts, too."""
+        try:
+            self._pace.pay(visit.bearer, actor, visit.source, 1.0)
+        except RateLimited as limited:
+            return limited
+        return error
+
     def _serve(
         self, visit: Visit, operation: Operation, values: tuple[str, ...], raw: bytes
     ) -> Served:
-        name, request = "", None
+        actor, request = None, None
         try:
             actor = self._known(visit)
-            name = actor.name
             request = operation.form.read(visit, values, raw)
             self._pace.pay(visit.bearer, actor, visit.source, cost_of(request))
             asked = self._opened(operation, request, actor)
             found = self._carried_out(asked, actor)
             found, more = self._sealed(operation, visit, (asked, found), actor)
-            return Served(name, request, operation.sender.answer(found, visit.path, more))
+            return Served(actor.name, request, operation.sender.answer(found, visit.path, more))
         except AllotmentError as error:
-            return operation.failed(name, request, error)
+            if actor is None:
+                return operation.failed("", None, error)
+            told = error if request is not None else self._unread(visit, actor, error)
+            return operation.failed(actor.name, request, told)
 
     def _carried_out(self, request: Request, actor: Actor) -> object:
         if isinstance(request, Command):
