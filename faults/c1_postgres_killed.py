@@ -79,7 +79,7 @@ def run(record: Record, folder: Path, terms: Terms = Terms()) -> None:  # noqa: 
     )
 
 
-def desk_at(url: str) -> tuple[LocalDesk, Actor]:
+def desk_at(url: str, _number: int) -> tuple[LocalDesk, Actor]:
     """A desk of its own, and the owner of the book."""
     return open_book(url), local_owner()
 

@@ -6,6 +6,7 @@ Invariant: it decides by its own chance alone; whatever a desk answers goes to t
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -20,6 +21,7 @@ from faults.ledger import Ledger
 from faults.stage import Pool
 
 HELD_MAX = 40
+REFUSED_PAUSE_SECONDS = 0.02
 
 
 class AnyDesk(Protocol):
@@ -55,6 +57,7 @@ class Client:
         self.gone: list[tuple[Pool, int, str]] = []
         self.open: list[tuple[str, str]] = []
         self.acks = 0
+        self.refused = 0
 
     def step(self) -> None:
         """One request of any kind."""
@@ -155,6 +158,9 @@ class Client:
             return None
         except AllotmentError as error:
             self.ledger.heard(name, error.code)
+            if error.kind not in ("exhausted", "conflict", "not-found"):
+                self.refused += 1
+                time.sleep(REFUSED_PAUSE_SECONDS)
             return None
         except Exception as error:  # noqa: BLE001 - the judge is told: no other error may come out
             self.ledger.heard(name, f"untyped {type(error).__name__}: {error}"[:200])

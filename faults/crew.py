@@ -35,7 +35,7 @@ class Plan:
     seed: int
     processes: int
     threads: int
-    open_desk: Callable[[], tuple[AnyDesk, Actor]]
+    open_desk: Callable[[int], tuple[AnyDesk, Actor]]
     apart: bool = False
     """Whether each thread keeps to a pool or two, so that histories of counters stay narrow."""
     keyed_share: float = 0.5
@@ -105,7 +105,7 @@ class Crew:
         def work() -> None:
             plan = self.plan
             files = _open_files()
-            desk, actor = plan.open_desk()
+            desk, actor = plan.open_desk(number)
             ledger = Ledger(self.ledgers[number], f"{number}")
             clients = [
                 self._client(desk, actor, ledger, number * plan.threads + thread)

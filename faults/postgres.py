@@ -15,7 +15,15 @@ from pathlib import Path
 import psycopg
 
 from faults import stage  # noqa: F401  (it finds the harness of the tests)
+from faults.victims import until
 from postgres_cluster import Cluster
+
+
+LEAVE_SECONDS_MAX = 35.0  # a statement may wait as long as its time-out
+_SESSIONS = (
+    "SELECT pid, state, left(query, 60) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
 
 
 @contextmanager
@@ -52,14 +60,13 @@ def children_of(parent: int) -> list[int]:
 
 
 def left_behind(url: str) -> Iterator[str]:
-    """What clients that have gone may not leave: sessions, transactions, locks (L2)."""
+    """What clients that have gone may not leave: sessions, transactions, locks (L2).
+
+    A server notices that a client was killed when it next reads or writes: it has a moment.
+    """
     with psycopg.connect(url, autocommit=True) as conn:
-        sessions = conn.execute(
-            "SELECT pid, state, left(query, 60) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND backend_type = 'client backend'"
-        ).fetchall()
-        for session in sessions:
+        until(lambda: not conn.execute(_SESSIONS).fetchall(), LEAVE_SECONDS_MAX, pause=0.05)
+        for session in conn.execute(_SESSIONS).fetchall():
             yield f"L2 a session was left: {session}"
         locks = conn.execute("SELECT * FROM pg_locks WHERE locktype = 'advisory'").fetchall()
         for lock in locks:

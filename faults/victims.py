@@ -46,6 +46,8 @@ class Victim:
 
     def kill(self) -> int:
         """Kill it outright; how it ended (-9: by us)."""
+        if self.code is not None:
+            return self.code
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         return self.wait()

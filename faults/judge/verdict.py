@@ -17,6 +17,13 @@ from faults.judge.rows import Rows
 SECONDS_MAX = 31.5
 """A request's deadline of 30 s, and what a late answer may take beyond it."""
 
+EXPECTED = frozenset(
+    {"ok", "unknown", "not-found", "stale-allocation", "address-taken", "pool-exhausted"}
+    | {"busy", "deadlock", "serialization", "deadline-exceeded", "not-primary", "overloaded"}
+    | {"store-full", "store-unavailable", "unreached"}
+)
+"""What a client may hear: answers, and that the database or the service is not there just now."""
+
 
 @dataclass
 class Verdict:
@@ -53,8 +60,8 @@ def judge(
                 verdict.unknown_done += 1
             else:
                 verdict.unknown_not_done += 1
-        if event.code.startswith("untyped"):
-            verdict.findings.append(f"E1 {event.name} ended with an untyped error: {event.code}")
+        if event.code not in EXPECTED:
+            verdict.findings.append(f"E1 {event.name} ({event.op}) ended with {event.code}")
         if event.back - event.call < 1e9:
             verdict.slowest_seconds = max(verdict.slowest_seconds, event.back - event.call)
     verdict.findings += book_laws.findings(rows)
