@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -53,6 +54,7 @@ class Client:
         self.chance = chance
         self.counts = True
         self.keyed_share = 0.5
+        self.hasty_share = 0.0
         self.mine: list[tuple[Pool, int, str]] = []
         self.gone: list[tuple[Pool, int, str]] = []
         self.open: list[tuple[str, str]] = []
@@ -155,6 +157,8 @@ class Client:
             self.ledger.heard(name, "unknown")
             if key is not None:
                 self.open.append((name, key))
+                if self.chance.random() < self.hasty_share:
+                    self.resolve()
             return None
         except AllotmentError as error:
             self.ledger.heard(name, error.code)
@@ -173,11 +177,13 @@ class Client:
         """Ask what became of every keyed request that is open; how many are open still."""
         left = []
         for name, key in self.open:
-            try:
+            fates = []
+            with suppress(AllotmentError):
                 for _ in range(times):
                     told = self.desk.do(ResolveOperation(key=key), self.actor)
-                    self.ledger.enter(n=name, fate=str(told.state.value))
-            except AllotmentError:
+                    fates.append(str(told.state.value))
+                    self.ledger.enter(n=name, fate=fates[-1])
+            if len(fates) < times:
                 left.append((name, key))
         self.open = left
         return len(left)

@@ -40,6 +40,7 @@ class Plan:
     """Whether each thread keeps to a pool or two, so that histories of counters stay narrow."""
     keyed_share: float = 0.5
     counts: bool = True
+    hasty_share: float = 0.0
     pause_seconds: float = 0.0
 
 
@@ -140,6 +141,7 @@ class Crew:
             desk, actor, ledger, pools=pools, chance=random.Random(plan.seed * 1009 + number)
         )
         client.counts = plan.counts
+        client.hasty_share = plan.hasty_share
         client.keyed_share = plan.keyed_share
         return client
 
