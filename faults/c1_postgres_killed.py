@@ -72,7 +72,7 @@ def run(record: Record, folder: Path, terms: Terms = Terms()) -> None:  # noqa: 
     record.need(
         {
             "kills": kills,
-            "acknowledged": kills * 20,
+            "acknowledged": kills * 8,
             "unknown, done": max(1, kills // 100),
             "unknown, not done": max(1, kills // 100),
         }

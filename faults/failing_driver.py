@@ -174,23 +174,39 @@ def _postgres_maker(saboteur: Saboteur) -> Callable[..., Any]:
         if saboteur.next("connect", "connect") is not None:
             raise psycopg.OperationalError("made to fail")  # what psycopg says of any failure there
         made = FailingPostgres.connect(*args, **params)
+        made.server_cursor_factory = StreamingCursor
         made.saboteur = saboteur
         return made
 
     return make
 
 
+class StreamingCursor(psycopg.ServerCursor[Any]):
+    """A cursor of the server's: its closing is a call of its own kind."""
+
+    def close(self) -> None:
+        """CLOSE."""
+        assert isinstance(self.connection, FailingPostgres)
+        self.connection.closing = True
+        try:
+            super().close()
+        finally:
+            self.connection.closing = False
+
+
 class FailingPostgres(TimedConnection):
     """A connection whose round trips a saboteur sees first."""
 
     saboteur: Saboteur | None = None
+    closing = False
     _striking = False
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """One round trip."""
         if self.saboteur is None or self._striking:
             return super().wait(gen, *args, **kwargs)
-        return self._struck("wait", "statement", lambda: super(FailingPostgres, self).wait(gen))
+        kind = "close" if self.closing else "wait"
+        return self._struck(kind, "statement", lambda: super(FailingPostgres, self).wait(gen))
 
     def together(self, statements: Any, *, commit: bool = False) -> Any:
         """Several statements in one round trip."""
@@ -214,24 +230,20 @@ class FailingPostgres(TimedConnection):
 
     def commit(self) -> None:
         """COMMIT, if there is a transaction."""
-        usual = super().commit
-        if self._idle():
-            usual()
-        else:
-            self._struck("commit", "commit", usual)
+        self._ended("commit", "commit", super().commit)
 
     def rollback(self) -> None:
         """ROLLBACK, if there is a transaction."""
-        usual = super().rollback
-        if self._idle():
-            usual()
-        else:
-            self._struck("rollback", "statement", usual)
+        self._ended("rollback", "statement", super().rollback)
 
-    def _idle(self) -> bool:
+    def _ended(self, kind: str, phase: str, usual: Callable[[], None]) -> None:
+        """The end of a transaction; where there is none, nothing is sent."""
         status = self.pgconn.transaction_status
         nothing = status in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
-        return nothing or self._striking or self.saboteur is None
+        if nothing or self._striking or self.saboteur is None:
+            self._carried_out(None, usual)
+        else:
+            self._struck(kind, phase, usual)
 
     def _struck(self, kind: str, phase: str, call: Callable[[], Any]) -> Any:
         assert self.saboteur is not None
@@ -244,11 +256,11 @@ class FailingPostgres(TimedConnection):
         """A call that works; or one whose connection is lost before or after it."""
         answer = None
         if error is None or error.how == "lost after":
-            self._striking = True
+            before, self._striking = self._striking, True
             try:
                 answer = call()
             finally:
-                self._striking = False
+                self._striking = before
         if error is None:
             return answer
         self.pgconn.finish()
