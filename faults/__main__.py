@@ -20,6 +20,8 @@ CAMPAIGNS = {
     "c3": ("faults.c3_sqlite_killed", "kill -9 of an embedded program and of a CLI import"),
     "c4": ("faults.c4_every_call_fails", "the k-th database call fails, of every use case"),
     "c6": ("faults.c6_cut_at_commit", "the wire to PostgreSQL is cut before, during, after COMMIT"),
+    "c7": ("faults.c7_failover", "the primary dies or stands still, and a standby takes over"),
+    "c10": ("faults.c10_linearizable", "one order explains every answer, under faults"),
     "controls": ("faults.controls", "sabotage that every campaign must notice"),
 }
 

@@ -5,6 +5,7 @@ Invariant: every client's ledger outlives it; the crew is forked before its pare
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import random
@@ -123,6 +124,7 @@ class Crew:
             self._put(number, 1, 1)
             desk.close()  # type: ignore[attr-defined]  # every desk closes
             ledger.close()
+            gc.collect()  # what was given up while it was lent out is closed by the collector
             if left or threading.active_count() > 1 or _open_files() > files:
                 names = [thread.name for thread in threading.enumerate()]
                 raise SystemExit(f"{left} open, {names}, {_open_files() - files} files more")

@@ -202,8 +202,9 @@ class FailingPostgres(TimedConnection):
     _striking = False
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """One round trip."""
-        if self.saboteur is None or self._striking:
+        """One round trip; to set how transactions begin takes none."""
+        local = getattr(gen, "__name__", "").startswith("_set_")
+        if self.saboteur is None or self._striking or local:
             return super().wait(gen, *args, **kwargs)
         kind = "close" if self.closing else "wait"
         return self._struck(kind, "statement", lambda: super(FailingPostgres, self).wait(gen))
