@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -46,9 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             setattr(options, option, value)
     from faults.record import Record
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # in order: nothing is left running
     record = Record(options.campaign, options)
     with tempfile.TemporaryDirectory(prefix="allotment-faults-") as folder:
-        os.chmod(folder, 0o755)  # noqa: S103 - PostgreSQL, which is not root, has its data inside
+        os.chmod(folder, 0o755)
         chosen.run(record, Path(folder))
         return record.finish(Path(folder))
 

@@ -26,7 +26,7 @@ from faults.victims import until
 from postgres_cluster import Cluster
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"operations": 3_000, "clients": 16, "seconds_max": 60, "kill_seconds": 15},
+    "gate": {"operations": 1_000, "clients": 16, "seconds_max": 90, "kill_seconds": 5},
     "long": {"operations": 1_000_000, "clients": 32, "seconds_max": 14_400, "kill_seconds": 60},
 }
 DISTURB_SECONDS = 0.4
@@ -77,9 +77,7 @@ def run(record: Record, folder: Path) -> None:
     )
 
 
-def _until_enough(
-    record: Record, cluster: Cluster, crew: Crew, disturbance: Disturbance
-) -> None:
+def _until_enough(record: Record, cluster: Cluster, crew: Crew, disturbance: Disturbance) -> None:
     end = time.monotonic() + record.options.seconds_max
     kill_at = time.monotonic() + record.options.kill_seconds
     told = 0

@@ -39,7 +39,7 @@ class Terms:
     prepare: Callable[[str], object] = lambda _: None
 
 
-def run(record: Record, folder: Path, terms: Terms = Terms()) -> None:  # noqa: B008 - frozen
+def run(record: Record, folder: Path, terms: Terms = Terms()) -> None:
     """Kill as often as wanted, then judge."""
     with server(folder) as cluster:
         url = cluster.url() + terms.options

@@ -25,7 +25,7 @@ from faults.stage import Pool
 from faults.victims import Victim, grown, silenced, until
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"kills": 200, "kills_per_book": 200, "threads": 3},
+    "gate": {"kills": 100, "kills_per_book": 100, "threads": 3},
     "long": {"kills": 10_000, "kills_per_book": 200, "threads": 3},
 }
 PATIENCE_SECONDS = 60.0
@@ -116,9 +116,7 @@ def _program_killed(record: Record, url: str, ledger: Path, pools: Sequence[Pool
         record.counts["kills with a request in flight"] += 1
 
 
-def program(
-    url: str, ledger: Path, pools: Sequence[Pool], chance: tuple[int, int]
-) -> None:
+def program(url: str, ledger: Path, pools: Sequence[Pool], chance: tuple[int, int]) -> None:
     """An embedded program of some threads; it takes over what its forerunners held."""
     seed, threads = chance
     book = Ledger(ledger, ledger.name)

@@ -27,7 +27,7 @@ from faults.victims import until
 
 sys.path.insert(0, str(ROOT / "deploy" / "ha"))
 
-from cluster import HighlyAvailable  # noqa: E402  (what is deployed is what is tried)
+from cluster import HighlyAvailable
 
 SIZES: dict[str, dict[str, Any]] = {
     "gate": {"failovers": 2, "clients": 8, "port": 15430},

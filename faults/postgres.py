@@ -18,7 +18,6 @@ from faults import stage  # noqa: F401  (it finds the harness of the tests)
 from faults.victims import until
 from postgres_cluster import Cluster
 
-
 LEAVE_SECONDS_MAX = 35.0  # a statement may wait as long as its time-out
 _SESSIONS = (
     "SELECT pid, state, left(query, 60) FROM pg_stat_activity WHERE datname = current_database()"

@@ -21,7 +21,7 @@ from faults.stage import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
 
-from surroundings import surroundings  # noqa: E402  (of the benchmarks: machine, disk, versions)
+from surroundings import surroundings
 
 SHOWN_MAX = 20
 
@@ -54,9 +54,7 @@ class Record:
         self.findings += [f"{finding}{where}" for finding in verdict.findings]
         self.counts.update(verdict.outcomes)
         self.counts["acknowledged"] += sum(
-            number
-            for name, number in verdict.outcomes.items()
-            if name in ("take: ok", "give: ok")
+            number for name, number in verdict.outcomes.items() if name in ("take: ok", "give: ok")
         )
         self.counts["unknown, done"] += verdict.unknown_done
         self.counts["unknown, not done"] += verdict.unknown_not_done

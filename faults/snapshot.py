@@ -20,7 +20,6 @@ import psycopg
 from psycopg import sql
 
 
-
 class Table(NamedTuple):
     """The rows of a table."""
 

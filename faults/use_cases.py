@@ -111,8 +111,11 @@ def _changes(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a command of 
     yield "", c.UpdateAddressScope(scope="s", description="said")
     yield "whole", c.DeleteAddressScope(scope="spare", cascade=True)
     yield "", c.CreateSubnetPool(name="new", scope="s", prefixes=inner, tags=("a", "b"))
-    yield "", c.UpdateSubnetPool(
-        pool="pool", scope="s", prefixes=(*outer, Prefix("11.0.0.0/8")), name="wider"
+    yield (
+        "",
+        c.UpdateSubnetPool(
+            pool="pool", scope="s", prefixes=(*outer, Prefix("11.0.0.0/8")), name="wider"
+        ),
     )
     yield "whole", c.DeleteSubnetPool(pool="small", scope="s", cascade=True)
     yield "named", c.CreateSubnet(scope="s", prefix=Prefix("10.6.0.0/24"), name="new")
@@ -127,20 +130,20 @@ def _changes(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a command of 
     yield "identified before", c.AllocateAddress(subnet="net", identifier="nine", owner="own")
     yield "oldest", c.AllocateAddress(subnet="rest")
     yield "next", c.AllocateAddress(subnet="rest", method=c.Method.NEXT)
-    yield "from the interface", c.AllocateAddress(
-        subnet="six", method=c.Method.EUI_64, mac=Mac("02:00:00:00:00:01")
+    yield (
+        "from the interface",
+        c.AllocateAddress(subnet="six", method=c.Method.EUI_64, mac=Mac("02:00:00:00:00:01")),
     )
-    yield "stable", c.AllocateAddress(
-        subnet="six", method=c.Method.STABLE_PRIVATE, interface="eth0"
+    yield (
+        "stable",
+        c.AllocateAddress(subnet="six", method=c.Method.STABLE_PRIVATE, interface="eth0"),
     )
     yield "of several", c.AllocateAddress(subnet="idle", fallbacks=("net",))
     yield "spread", c.AllocateAddresses(subnet="net", count=30, tags=("many",))
     yield "in a run", c.AllocateAddresses(subnet="net", count=30, contiguous=True, owner="own")
     yield "", c.UpdateAllocation(subnet="net", address=nine, hostname="said", tags=("green",))
     yield "", c.ReleaseAddress(subnet="net", address=nine)
-    yield "by id", c.ReleaseAddress(
-        subnet=ids.net, address=nine, allocation_id=ids.net_allocation
-    )
+    yield "by id", c.ReleaseAddress(subnet=ids.net, address=nine, allocation_id=ids.net_allocation)
     yield "", c.ReleaseAddresses(subnet="net", addresses=some)
     yield "", c.ReleaseMatching(owner="own")
     yield "any", c.AllocatePrefix(pool="pool", length=20, owner="own")
@@ -148,18 +151,24 @@ def _changes(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a command of 
     yield "named", c.AllocatePrefix(pool="small", prefix=Prefix("172.16.0.64/28"))
     yield "", c.ReleasePrefix(pool="small", prefix=Prefix("172.16.0.0/28"))
     yield "", c.RepairBook()
-    yield "", c.Batch(
-        commands=(
-            c.CreateSubnet(scope="s", prefix=Prefix("10.7.0.0/24"), name="batched"),
-            c.AllocateAddress(subnet="batched"),
-            c.AllocateAddresses(subnet="batched", count=5),
-            c.ReleaseAddress(subnet="net", address=nine),
-        )
+    yield (
+        "",
+        c.Batch(
+            commands=(
+                c.CreateSubnet(scope="s", prefix=Prefix("10.7.0.0/24"), name="batched"),
+                c.AllocateAddress(subnet="batched"),
+                c.AllocateAddresses(subnet="batched", count=5),
+                c.ReleaseAddress(subnet="net", address=nine),
+            )
+        ),
     )
     yield "", g.CreateToken(name="new", project="own")
-    yield "", g.RevokeToken(token="robot")  # noqa: S106 - a name
-    yield "", g.CreateGrant(
-        actor="token:robot", role=Role.VIEWER, target=g.TargetKind.SCOPE, reference="s"
+    yield "", g.RevokeToken(token="robot")
+    yield (
+        "",
+        g.CreateGrant(
+            actor="token:robot", role=Role.VIEWER, target=g.TargetKind.SCOPE, reference="s"
+        ),
     )
     yield "", g.RevokeGrant(grant=ids.grant)
     yield "", g.SetQuota(project="idle", addresses=10)
@@ -194,7 +203,7 @@ def _questions(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a query of 
     yield "", e.ListAudit()
     yield "", e.VerifyAudit()
     yield "", g.WhoAmI()
-    yield "", g.GetToken(token="robot")  # noqa: S106 - a name
+    yield "", g.GetToken(token="robot")
     yield "", g.ListTokens()
     yield "", g.GetGrant(grant=ids.grant)
     yield "", g.ListGrants()

@@ -63,11 +63,15 @@ class WireDesk:
                 body = {"description": command.description}
                 if command.address is not None:
                     body["address"] = str(command.address)
-                told = self._change("POST", f"/v1/subnets/{command.subnet}/allocations", command, body)
+                told = self._change(
+                    "POST", f"/v1/subnets/{command.subnet}/allocations", command, body
+                )
                 return SimpleNamespace(address=Address(told["address"]), id=UUID(told["id"]))
             case AllocateAddresses():
                 body = {"description": command.description, "count": command.count}
-                told = self._change("POST", f"/v1/subnets/{command.subnet}/allocations", command, body)
+                told = self._change(
+                    "POST", f"/v1/subnets/{command.subnet}/allocations", command, body
+                )
                 runs = tuple(AddressRange(text) for text in told["ranges"])
                 return SimpleNamespace(ranges=runs, first_id=UUID(told["first_id"]))
             case ReleaseAddress():

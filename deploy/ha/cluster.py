@@ -133,10 +133,10 @@ class HighlyAvailable:
     def settled(self) -> bool:
         """Whether there is a leader, and standbys that follow it, one of them synchronously."""
         members = self.members()
-        roles = [member["role"] for member in members if member["state"] in ("running", "streaming")]
-        return (
-            len(roles) == self.nodes and "leader" in roles and "sync_standby" in roles
-        )
+        roles = [
+            member["role"] for member in members if member["state"] in ("running", "streaming")
+        ]
+        return len(roles) == self.nodes and "leader" in roles and "sync_standby" in roles
 
     def postmaster(self, node: int) -> int:
         """The process id of a node's PostgreSQL."""

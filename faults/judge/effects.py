@@ -96,7 +96,9 @@ def _gives(history: Sequence[Event], effects: Effects) -> Iterator[str]:
 def _fold(rows: Rows) -> Iterator[str]:
     """A1: what the audit adds up to is what is held, and the other way round."""
     taken = {
-        (done.place, address, allocation) for done in rows.done for address, allocation in done.taken
+        (done.place, address, allocation)
+        for done in rows.done
+        for address, allocation in done.taken
     }
     given = {done.given for done in rows.done if done.given is not None}
     due = {one for one in taken if one[2] not in given}

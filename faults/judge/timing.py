@@ -93,9 +93,7 @@ def _rested(found: Sequence[Hold], rest: int) -> Iterator[str]:
                 yield f"S12 {hold.address} rested {rested:.2f} s of {rest}"
 
 
-def _not_phantom(
-    history: Sequence[Event], rows: Rows, known: Mapping[str, Hold]
-) -> Iterator[str]:
+def _not_phantom(history: Sequence[Event], rows: Rows, known: Mapping[str, Hold]) -> Iterator[str]:
     """S6: "exhausted" only if at some instant of the request too little may have been free."""
     changes: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for hold in known.values():
