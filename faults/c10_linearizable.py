@@ -128,7 +128,8 @@ class Disturbance:
             with psycopg.connect(self._cluster.url(), autocommit=True) as conn:
                 found = conn.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <>"
-                    " pg_backend_pid() AND backend_type = 'client backend' ORDER BY random() LIMIT 1"
+                    " pg_backend_pid() AND backend_type = 'client backend'"
+                    " ORDER BY random() LIMIT 1"
                 ).fetchall()
                 self._record.counts["backends ended"] += len(found)
         except psycopg.Error:

@@ -172,6 +172,7 @@ class Trial:
                 self._found("S10 the book is neither as before nor as after")
             if getattr(desk.store.dialect.engine.pool, "checkedout", lambda: 0)():
                 self._found("L2 a connection is out")
+            until(lambda: not place.left(), LEAVE_SECONDS_MAX)  # a server has a moment to notice
             for left in place.left():
                 self._found(left)
             if key is not None or outcome not in ("ok", "commit-unknown"):

@@ -123,7 +123,7 @@ def _until_cut(record: Record, note: Path, crew: Crew) -> None:
             return
         cuts = sum(json.loads(note.read_text())["cuts"].values())
         if cuts >= record.options.cuts:
-            until(lambda: crew.acks > before, SILENCE_SECONDS_MAX)
+            crew.works_again(SILENCE_SECONDS_MAX)
             return
         if cuts // 1000 > told:
             told = cuts // 1000

@@ -100,10 +100,12 @@ class HighlyAvailable:
         client, peer = f"http://127.0.0.1:{base}", f"http://127.0.0.1:{base + 1}"
         self._start(
             "etcd",
-            [_program("etcd"), "--name", "one", "--data-dir", str(self.directory / "etcd")]
-            + ["--listen-client-urls", client, "--advertise-client-urls", client]
-            + ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
-            + ["--initial-cluster", f"one={peer}", "--logger", "zap"],
+            [
+                *(_program("etcd"), "--name", "one", "--data-dir", str(self.directory / "etcd")),
+                *("--listen-client-urls", client, "--advertise-client-urls", client),
+                *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
+                *("--initial-cluster", f"one={peer}", "--logger", "zap"),
+            ],
         )
 
     def start_node(self, node: int) -> None:
