@@ -22,7 +22,12 @@ CAMPAIGNS = {
     "c4": ("faults.c4_every_call_fails", "the k-th database call fails, of every use case"),
     "c6": ("faults.c6_cut_at_commit", "the wire to PostgreSQL is cut before, during, after COMMIT"),
     "c7": ("faults.c7_failover", "the primary dies or stands still, and a standby takes over"),
+    "c9": ("faults.c9_scarcity", "room, connections, a backend or the clock are taken away"),
     "c10": ("faults.c10_linearizable", "one order explains every answer, under faults"),
+    "c11": ("faults.suites", "the desk against a pure model"),
+    "c12": ("faults.suites", "who may do what, through every door"),
+    "c16": ("faults.suites", "every field of every record of the audit is tampered with"),
+    "c20": ("faults.c20_restored", "a backup under load is restored and brought to its end"),
     "controls": ("faults.controls", "sabotage that every campaign must notice"),
 }
 
