@@ -20,6 +20,7 @@ CAMPAIGNS = {
     "c2": ("faults.c2_service_killed", "kill -9 of the service under load"),
     "c3": ("faults.c3_sqlite_killed", "kill -9 of an embedded program and of a CLI import"),
     "c4": ("faults.c4_every_call_fails", "the k-th database call fails, of every use case"),
+    "c5": ("faults.c5_simulation", "the group commit in simulated threads and time"),
     "c6": ("faults.c6_cut_at_commit", "the wire to PostgreSQL is cut before, during, after COMMIT"),
     "c7": ("faults.c7_failover", "the primary dies or stands still, and a standby takes over"),
     "c9": ("faults.c9_scarcity", "room, connections, a backend or the clock are taken away"),
@@ -27,6 +28,7 @@ CAMPAIGNS = {
     "c11": ("faults.suites", "the desk against a pure model"),
     "c12": ("faults.suites", "who may do what, through every door"),
     "c16": ("faults.suites", "every field of every record of the audit is tampered with"),
+    "c19": ("faults.c19_soak", "hours of work with a kill every half minute: nothing grows"),
     "c20": ("faults.c20_restored", "a backup under load is restored and brought to its end"),
     "controls": ("faults.controls", "sabotage that every campaign must notice"),
 }

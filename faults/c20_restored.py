@@ -93,11 +93,10 @@ def _one_restore(record: Record, folder: Path) -> None:
 def _backed_up(cluster: Cluster, folder: Path) -> Path:
     """A base backup, taken while everybody works."""
     backup = folder / "backup"
+    program = cluster.installation.programs / "pg_basebackup"
+    how = ("--checkpoint=fast", "--wal-method=fetch")
     subprocess.run(
-        [cluster.installation.programs / "pg_basebackup", "-d", cluster.url(), "-D", backup]
-        + ["--checkpoint=fast", "--wal-method=fetch"],
-        check=True,
-        capture_output=True,
+        [program, "-d", cluster.url(), "-D", backup, *how], check=True, capture_output=True
     )
     return backup
 

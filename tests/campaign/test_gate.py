@@ -46,6 +46,7 @@ def campaign(*words: str) -> str:
         pytest.param("c2", id="the service is killed"),
         pytest.param("c3", id="programs on SQLite are killed"),
         pytest.param("c4", id="every database call fails"),
+        pytest.param("c5", id="threads run in any order"),
         pytest.param("c10", id="one order explains every answer"),
     ],
 )
