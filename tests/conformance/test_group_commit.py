@@ -247,6 +247,31 @@ def test_a_dying_leader_tells_its_followers_that_nobody_knows(counter: Counter) 
     assert counter.group.submit("after") == "AFTER"
 
 
+def test_a_leader_whose_own_item_was_served_is_not_told_of_a_later_batch_s_failure(
+    counter: Counter,
+) -> None:
+    """Before: it was told the failure of others, and its own answer was lost."""
+    first = counter.ask("first")
+    counter.batch_begun()
+    followers = [counter.ask(word) for word in ("a", "b")]
+    counter.let_one()
+    counter.batch_begun()
+    late = counter.ask("late")
+
+    def fail(words: Sequence[str]) -> None:
+        if "a" in words:
+            raise ValueError("nobody foresaw this")
+
+    counter.fails = fail
+    counter.let_all()
+    assert first.result(SECONDS_MAX) == "FIRST"
+    for follower in followers:
+        with pytest.raises(CommitUnknown):
+            follower.result(SECONDS_MAX)
+    assert late.result(SECONDS_MAX) == "LATE"
+    assert counter.group.submit("after") == "AFTER"
+
+
 def test_a_leader_that_dies_with_its_own_item_is_told_why_it_died(counter: Counter) -> None:
     def die(words: Sequence[str]) -> None:
         if "first" in words:

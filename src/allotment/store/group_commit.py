@@ -170,7 +170,15 @@ class GroupCommit(Generic[Item]):
         """Serve batches until the own item is served and a few more, then pass the lead on."""
         served = 0
         while batch := self._next_batch(own, stop=own.done and served >= BATCHES_LED_MAX):
-            self._serve_batch(batch)
+            answered = own.done
+            try:
+                self._serve_batch(batch)
+            except Exception:
+                if not answered:
+                    raise
+                with self._mutex:
+                    self._hand_over(own)
+                return
             served += 1
 
     def _next_batch(self, own: _Ticket[Item], *, stop: bool) -> list[_Ticket[Item]]:

@@ -185,7 +185,7 @@ class Store:
                     self._undo(conn, trusted=True)
                     raise
                 finally:
-                    conn.close()
+                    self._give_back(conn)
         except PoolTimeout as error:
             raise _all_in_use() from error
         except self.dialect.errors as error:
@@ -206,6 +206,19 @@ class Store:
         if error.code in ("not-primary", "store-unavailable", "commit-unknown"):
             self.away_at = time.monotonic()
             self.dialect.drop_connections()
+
+    def _give_back(self, conn: Connection) -> None:
+        """Give a connection back to the pool: what was done is committed or undone by now.
+
+        Only a snapshot still ends here. Where that fails, what was read stands all the same; the
+        pool resets the connection, or throws it away.
+        """
+        try:
+            conn.close()
+        except self.dialect.errors:
+            if not conn.closed:
+                self.dialect.discard(conn)
+                conn.close()
 
     def _undo(self, conn: Connection, *, trusted: bool) -> None:
         """Roll back; a connection in doubt is thrown away, and the first error stands."""
