@@ -26,6 +26,7 @@ class Task:
         self.interrupted = False
         self.waits_for: SimLock | None = None
         self.failure: BaseException | None = None
+        self.thread: SimThread | None = None
         self._work = work
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -133,8 +134,9 @@ class World:
         return SimpleNamespace(
             Lock=lambda: SimLock(self, 1),
             Semaphore=lambda value=1: SimLock(self, value),
-            Thread=lambda target, daemon=True: SimThread(self, target),
-            current_thread=lambda: self.current,
+            Condition=lambda lock: SimCondition(self, lock),
+            Thread=lambda target, name, daemon=True: SimThread(self, target, name),
+            current_thread=lambda: self.current.thread or self.current,
         )
 
     def time(self) -> SimpleNamespace:
@@ -185,18 +187,45 @@ class SimLock:
         self.release()
 
 
+class SimCondition:
+    """A condition of a lock."""
+
+    def __init__(self, world: World, lock: SimLock) -> None:
+        self._world = world
+        self._lock = lock
+        self._waiting: deque[Task] = deque()
+
+    def wait(self) -> None:
+        """Give the lock back until somebody notifies."""
+        self._waiting.append(self._world.current)
+        self._lock.release()
+        self._world.wait()
+        self._lock.acquire()
+
+    def notify(self) -> None:
+        """Let one of those who wait go on."""
+        if self._waiting:
+            self._world.wake(self._waiting.popleft())
+
+    def notify_all(self) -> None:
+        """Let all go on."""
+        while self._waiting:
+            self.notify()
+
+
 class SimThread:
     """A thread that the code under test starts."""
 
-    def __init__(self, world: World, target: Callable[[], object]) -> None:
+    def __init__(self, world: World, target: Callable[[], object], name: str) -> None:
         self._world = world
         self._target = target
         self._task: Task | None = None
-        self.name = "thread"
+        self.name = name
 
     def start(self) -> None:
         """Begin."""
         self._task = self._world.start(self._target, self.name)
+        self._task.thread = self
 
     def join(self) -> None:
         """Wait until it is over."""

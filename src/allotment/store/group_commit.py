@@ -115,21 +115,29 @@ class GroupCommit(Generic[Item]):
                 thread.join()
 
     def _lead_when_called(self) -> None:
-        while True:
+        try:
+            while self._is_called():
+                nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # never served
+                nobody.done = nobody.leads = True
+                try:
+                    self._lead(nobody)
+                finally:
+                    with self._mutex:
+                        if nobody.leads:
+                            self._hand_over(nobody)
+        finally:
             with self._mutex:
-                while not self._calls:
-                    if self._over:
-                        self._threads.remove(threading.current_thread())
-                        return
-                    self._called.wait()
-                self._calls -= 1
-            nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # it is never served
-            nobody.done = nobody.leads = True
-            try:
-                self._lead(nobody)
-            except Exception:  # noqa: BLE001 - whose requests it concerns has been told
-                with self._mutex:
-                    self._hand_over(nobody)
+                self._threads.remove(threading.current_thread())
+
+    def _is_called(self) -> bool:
+        """Wait until a leader is called for; False: none will be any more."""
+        with self._mutex:
+            while not self._calls:
+                if self._over:
+                    return False
+                self._called.wait()
+            self._calls -= 1
+            return True
 
     def submit(self, item: Item) -> Outcome:
         """Wait for the item's outcome, leading the group when nobody does; raises its error."""
