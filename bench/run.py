@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import plots
 from ground import Ground
 
 from postgres_cluster import CHOICE_VARIABLE
@@ -58,7 +59,9 @@ def main() -> int:
     failed = [] if asked.table else _run(claims, asked.size, quick=asked.quick)
     if not asked.quick:
         records = sorted(RESULTS.glob("*.json"), key=_number)
-        _rewrite(PAGE, _table([json.loads(path.read_text()) for path in records]))
+        known = [json.loads(path.read_text()) for path in records]
+        charts = plots.written(known, PAGE.parent / "charts")
+        _rewrite(PAGE, _table(known) + _shown(charts))
     if failed:
         print(f"FAILED: {', '.join(failed)}")
     return 1 if failed else 0
@@ -84,6 +87,12 @@ def _run(claims: list[str], sizes: list[str], *, quick: bool) -> list[str]:
                 RESULTS.mkdir(exist_ok=True)
                 (RESULTS / draft.name).write_text(draft.read_text())
     return failed
+
+
+def _shown(charts: list[Path]) -> str:
+    """The charts, as the page shows them."""
+    lines = [f"![{path.stem.upper()}](charts/{path.name})" for path in charts]
+    return "\n\n" + "\n\n".join(lines)
 
 
 def _number(path: Path) -> tuple[str, int]:
