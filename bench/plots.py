@@ -14,7 +14,7 @@ from typing import Any, Final
 Record = dict[str, Any]  # Any: JSON, as ground.Bench.finish writes it
 
 WIDTH: Final = 760
-LEFT, RIGHT, TOP, ROW, BAR = 260, 120, 56, 46, 15
+LEFT, RIGHT, TOP, ROW, BAR = 300, 120, 56, 46, 15
 OURS, THEIRS, INK, SPAN = "#0b6e99", "#b9c2c8", "#222", "#d9480f"
 
 
