@@ -15,7 +15,8 @@ from faults.judge.linearizable import Orders
 from faults.judge.rows import Rows
 
 SECONDS_MAX = 38.0
-"""A request's deadline of 30 s, 5 s to enter a refusal in the audit, and 3 s of a busy machine."""
+"""A request's deadline of 30 s; a group goes on to the deadline of whoever joined it last, and 5 s
+more to enter a refusal in the audit: docs/reliability.md says what was measured."""
 
 EXPECTED = frozenset(
     {"ok", "unknown", "not-found", "stale-allocation", "address-taken", "pool-exhausted"}
