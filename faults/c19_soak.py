@@ -93,8 +93,7 @@ def _compare(record: Record, samples: list[tuple[int, int]]) -> None:
     record.notes["memory, MiB, second quarter and last"] = [round(one / 2**20, 1) for one in memory]
     record.notes["open files, second quarter and last"] = files
     if memory[1] > memory[0] * GROWTH_MAX:
-        record.findings.append(
-            f"L2 memory grows: {memory[0] / 2**20:.0f} to {memory[1] / 2**20:.0f}"
-        )
+        grown = f"{memory[0] / 2**20:.0f} to {memory[1] / 2**20:.0f} MiB"
+        record.findings.append(f"L2 memory grows: {grown}")
     if files[1] > files[0] + FILES_MORE_MAX:
         record.findings.append(f"L2 open files grow: {files[0]} to {files[1]}")

@@ -163,9 +163,8 @@ class Play:
         if isinstance(outcome, CommitUnknown | StoreFails):
             self.counts["unknown"] += 1
             if item not in self.spoilt:
-                self.findings.append(
-                    f"E2 item {item} was told {outcome!r}, and its batch went well"
-                )
+                told = f"E2 item {item} was told {outcome!r}, and its batch went well"
+                self.findings.append(told)
         elif isinstance(outcome, Refused):
             self.counts["refused"] += 1
             if outcome.args != (item,):

@@ -67,7 +67,7 @@ def run(record: Record, folder: Path) -> None:
         finally:
             crew.kill()
         events = history.read(crew.ledgers)
-        record.take(judge(events, rows.read(cluster.libpq_url), seconds_max=45.0))
+        record.take(judge(events, rows.read(cluster.libpq_url)))
     finally:
         cluster.down()
     failovers = record.options.failovers

@@ -65,7 +65,8 @@ def findings(
     yield from _apart(rows, known)
     yield from _not_phantom(history, rows, known)
     for event in history:
-        if event.back < inf and event.back - event.call > seconds_max:
+        long = event.op == "count" or event.asked.get("wanted", 1) > 1  # these have an hour
+        if not long and event.back < inf and event.back - event.call > seconds_max:
             yield f"L3 {event.name} ({event.op}) took {event.back - event.call:.1f} s"
 
 

@@ -181,7 +181,7 @@ class GroupCommit(Generic[Item]):
             answered = own.done
             try:
                 self._serve_batch(batch)
-            except Exception:
+            except Exception:  # it concerns others, who were told: our own answer stands
                 if not answered:
                     raise
                 with self._mutex:

@@ -236,6 +236,24 @@ def test_several_processes_serve_one_book(postgres_url: str) -> None:
         assert server.stop() == 0
 
 
+def test_workers_end_when_their_supervisor_was_killed(postgres_url: str) -> None:
+    """Before: they served on, and nobody could stop them or start others in their place."""
+    with serving("--database", postgres_url, "--workers", "2") as server:
+        with server.client() as client:
+            assert client.get("/v1/status").status_code == 200
+        server.process.kill()
+        server.process.wait()
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+            except ConnectionRefusedError:
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("somebody still listens")
+
+
 def test_the_log_tells_each_request_and_no_token(server: Process) -> None:
     with server.client() as client:
         plan(client)

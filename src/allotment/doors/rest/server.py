@@ -12,6 +12,8 @@ import socket
 import ssl
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +41,7 @@ from allotment.sealing import Sealer
 
 STARTUP_FAILED: Final = 3  # what uvicorn's supervisor takes for a worker that never will start
 _BACKLOG: Final = 2048
+SUPERVISED_SECONDS: Final = 1.0
 
 _log = structlog.get_logger("allotment.serve")
 
@@ -84,9 +87,11 @@ class Worker:
 
     listening: Listening
     hire: Hire
+    supervisor: int
 
     def __call__(self) -> Door:
         """Open the book, or end the process in the way that stops its supervisor."""
+        threading.Thread(target=self._end_with_supervisor, name="supervised", daemon=True).start()
         logs.set_up(self.listening.log_format)
         try:
             staff = self.hire(self.listening)
@@ -94,6 +99,12 @@ class Worker:
             _log.error("failed to start", code=error.code, detail=error.message)
             sys.exit(STARTUP_FAILED)
         return _door(self.listening, staff)
+
+    def _end_with_supervisor(self) -> None:
+        """Nobody else would stop a worker whose supervisor was killed, or start others instead."""
+        while os.getppid() == self.supervisor:
+            time.sleep(SUPERVISED_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _door(listening: Listening, staff: Staff) -> Door:
@@ -129,7 +140,7 @@ def run(listening: Listening, say: Callable[[str], object], hire: Hire = hire) -
             _serve(listening, staff, listener, lambda: say(where))
         else:
             staff.desk.close()  # each worker opens it for itself
-            worker = Worker(replace(listening, create=False), hire)
+            worker = Worker(replace(listening, create=False), hire, os.getpid())
             _supervise(worker, listener, lambda: say(where))
 
 

@@ -1,0 +1,172 @@
+"""C17: small faults are written into the code, one at a time; the tests must notice each.
+
+Invariant: a mutant lives in a copy of the source; the tests are the suite's own. A mutant is
+killed when they fail, or do not come to an end.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faults.record import Record
+from faults.stage import ROOT
+
+SIZES: dict[str, dict[str, Any]] = {
+    "gate": {"mutants": 20, "only": "", "share_percent": 90},
+    "long": {"mutants": 100_000, "only": "", "share_percent": 90},
+}
+SECONDS_MAX = 120
+# What is mutated, and the tests that know it.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "engine/extents.py": ("tests/unit/test_extents.py",),
+    "engine/placement.py": ("tests/unit/test_placement.py",),
+    "engine/pools.py": ("tests/unit/test_pools.py",),
+    "engine/access.py": ("tests/house/test_access.py", "tests/access/test_faults.py"),
+    "engine/audit_chain.py": ("tests/unit/test_audit_chain.py",),
+    "store/postgres_errors.py": ("tests/unit/test_error_tables.py",),
+    "store/sqlite_errors.py": ("tests/unit/test_error_tables.py",),
+    "store/group_commit.py": ("tests/conformance/test_group_commit.py",),
+    "model/address.py": ("tests/unit/test_address.py", "tests/unit/test_address_parsing.py"),
+    "model/prefix.py": ("tests/unit/test_prefix.py",),
+}
+_COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+_COUNTED: dict[type[ast.operator], type[ast.operator]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Add,
+    ast.LShift: ast.RShift,
+    ast.RShift: ast.LShift,
+    ast.BitOr: ast.BitAnd,
+    ast.BitAnd: ast.BitOr,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.FloorDiv,
+}
+
+
+def run(record: Record, folder: Path) -> None:
+    """Mutant after mutant; a sample by the seed where not all are wanted."""
+    options = record.options
+    found = [
+        (room, number, what)
+        for room in ROOMS
+        if options.only in ("", room)
+        for number, what in enumerate(_described(room))
+    ]
+    record.counts["possible mutants"] = len(found)
+    chosen = sorted(record.chance.sample(found, min(options.mutants, len(found))))
+    source = folder / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    alive: list[str] = []
+    for room, number, what in chosen:
+        target = source / "allotment" / room
+        right = target.read_text("utf-8")
+        target.write_text(_mutated(right, number))
+        killed = not _pass(source, ROOMS[room])
+        target.write_text(right)
+        record.counts[f"{room}: {'killed' if killed else 'alive'}"] += 1
+        record.counts["killed" if killed else "alive"] += 1
+        if not killed:
+            alive.append(f"{room} {what}")
+            record.say(f"alive: {alive[-1]}")
+    record.notes["alive"] = alive
+    share = 100 * record.counts["killed"] / max(1, len(chosen))
+    record.notes["killed, %"] = round(share, 1)
+    if share < options.share_percent:
+        record.findings.append(f"M1 {share:.1f} % of {len(chosen)} mutants were killed")
+    record.need({"killed": 1})
+
+
+def _described(room: str) -> list[str]:
+    text = (ROOT / "src" / "allotment" / room).read_text("utf-8")
+    return [what for _, what in _mutations(ast.parse(text))]
+
+
+def _mutated(text: str, number: int) -> str:
+    tree = ast.parse(text)
+    for place, (mutate, _) in enumerate(_mutations(tree)):
+        if place == number:
+            mutate()
+            break
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def _mutations(tree: ast.Module) -> list[tuple[Any, str]]:  # Any: what carries one out
+    return [one for node in ast.walk(tree) for one in _of(node)]
+
+
+def _of(node: ast.AST) -> Iterator[tuple[Any, str]]:  # Any: what carries a mutation out
+    line = f"line {getattr(node, 'lineno', 0)}"
+    match node:
+        case ast.Compare(ops=[operator]) if type(operator) in _COMPARED:
+            other = _COMPARED[type(operator)]
+            yield (
+                lambda: node.ops.__setitem__(0, other()),
+                f"{line}: {type(operator).__name__} to {other.__name__}",
+            )
+        case ast.BinOp(op=operator) if type(operator) in _COUNTED:
+            if not isinstance(node.left, ast.Constant | ast.JoinedStr) or not isinstance(
+                getattr(node.left, "value", None), str
+            ):
+                new = _COUNTED[type(operator)]
+                yield (
+                    lambda: setattr(node, "op", new()),
+                    f"{line}: {type(operator).__name__} to {new.__name__}",
+                )
+        case ast.BoolOp(op=operator):
+            new_bool = ast.Or if isinstance(operator, ast.And) else ast.And
+            yield (lambda: setattr(node, "op", new_bool()), f"{line}: to {new_bool.__name__}")
+        case ast.UnaryOp(op=ast.Not()):
+            yield (lambda: _becomes(node, node.operand), f"{line}: not removed")
+        case ast.Constant(value=bool(value)):
+            yield (lambda: setattr(node, "value", not value), f"{line}: {value} to {not value}")
+        case ast.Constant(value=int(value)):
+            yield (lambda: setattr(node, "value", value + 1), f"{line}: {value} to {value + 1}")
+        case ast.If(test=test):
+            yield (
+                lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), copy.copy(test))),
+                f"{line}: condition turned round",
+            )
+
+
+def _becomes(node: ast.UnaryOp, operand: ast.expr) -> None:
+    """`not x` becomes `bool(x)`."""
+    node.op = ast.Not()
+    node.operand = ast.UnaryOp(ast.Not(), operand)
+
+
+def _pass(source: Path, tests: tuple[str, ...]) -> bool:
+    """Whether the tests pass on a source."""
+    environment = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0"]
+    try:
+        done = subprocess.run(
+            [*command, "-m", "not postgres and not races and not long", *tests],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
