@@ -14,7 +14,7 @@ from allotment.doors.exchange.address_sets import union
 from allotment.doors.exchange.seat import Seat, every
 from allotment.doors.neutron import names
 from allotment.doors.neutron.plan import Place, Plan
-from allotment.errors import AlreadyExists, InUse, NotFound
+from allotment.errors import AlreadyExists, InUse, NotFound, Overlap
 from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
 from allotment.model.commands import (
@@ -97,11 +97,19 @@ class SubnetBook:
             command = _without_scope(command)
         try:
             return Entered(self._in_scope(command, scope), fresh=True)
-        except AlreadyExists:
+        except (AlreadyExists, Overlap):
+            found = self._entered_before(wish)
+            if found is None:
+                raise
+            return Entered(found, fresh=False)
+
+    def _entered_before(self, wish: SubnetWish) -> Subnet | None:
+        """What an earlier attempt of this very wish has entered."""
+        try:
             found = self.find(wish.place.subnet_id)
-            if _is_what_was_wished(found, wish):
-                return Entered(found, fresh=False)
-            raise
+        except NotFound:
+            return None
+        return found if _is_what_was_wished(found, wish) else None
 
     def _in_scope(self, command: CreateSubnet, scope: str) -> Subnet:
         """The subnet made; the scope that is not there yet, or was closed meanwhile, is opened."""
