@@ -90,6 +90,7 @@ class AllotmentPool(driver.Pool):
             pool, facts = None, None
             if pooled:
                 facts = _facts(self._subnetpool)
+                _check_inside(request, facts)
                 pool = window.counter.pools.enter(facts)
                 window.counter.pools.set_apart(pool, self._taken_of(facts.id))
                 self._check_quota(window.counter, pool, facts, request)
@@ -224,6 +225,15 @@ def _facts(pool: Any) -> PoolFacts:
         default_length=int(pool["default_prefixlen"]),
         quota=pool["default_quota"],
     )
+
+
+def _check_inside(request: Any, facts: PoolFacts) -> None:
+    """Refuse a prefix that is not of the subnet pool (Any: as above)."""
+    if not isinstance(request, ipam_req.SpecificSubnetRequest):
+        return
+    wanted = words.prefix(request.subnet_cidr)
+    if not any(one.contains(wanted) for one in facts.prefixes):
+        raise n_exc.SubnetAllocationError(reason=f"{wanted} is in no prefix of the subnet pool")
 
 
 def _wish(request: Any, facts: PoolFacts | None) -> SubnetWish:
