@@ -14,7 +14,6 @@ from typing import NamedTuple
 import cloud_process
 import pytest
 from cloud_process import Cloud
-from postgres_server import Run
 
 from allotment import local_owner, open_book
 from allotment.bootstrap import open_neutron
@@ -24,6 +23,7 @@ from allotment.doors.neutron.findings import Finding
 from allotment.doors.neutron.plan import Plan
 from allotment.doors.neutron.reconcile import Reconciliation, mend
 from allotment.model.queries import CheckBook
+from postgres_server import Run
 
 ON = os.environ.get("NEUTRON_ON", "sqlite")
 
@@ -88,7 +88,9 @@ class Auditor:
 
     def told(self) -> list[str]:
         """The differences in a few words."""
-        return [f"{one.kind} {one.subject}: {one.neutron} / {one.book}" for one in self.differences()]
+        return [
+            f"{one.kind} {one.subject}: {one.neutron} / {one.book}" for one in self.differences()
+        ]
 
 
 @pytest.fixture

@@ -108,5 +108,3 @@ def every_error_kept() -> Iterator[list[Exception]]:
         yield kept
     except Exception as error:  # noqa: BLE001 - any: what matters is what is left behind
         kept.append(error)
-
-

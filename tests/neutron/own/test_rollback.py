@@ -141,9 +141,7 @@ def test_a_fault_of_neutron_s_database_at_any_step_leaves_nothing_behind(
     pytest.fail("it never ended")
 
 
-def test_a_commit_that_was_lost_is_left_as_it_is_and_then_found(
-    cloud: Cloud, auditor: Any
-) -> None:
+def test_a_commit_that_was_lost_is_left_as_it_is_and_then_found(cloud: Cloud, auditor: Any) -> None:
     """Nobody knows whether it happened, so nothing is released that may be in use."""
     network = cloud.network()
     cloud.subnet(network, "10.0.0.0/28")
