@@ -29,8 +29,7 @@ from allotment.doors.neutron.subnet import (
 from allotment.doors.neutron.subnet_pools import Carved, PoolFacts
 from allotment.doors.neutron.subnets import Gateway, Ranges, SubnetWish
 from allotment.errors import AllotmentError
-from allotment.model.address import BITS, Address
-from allotment.model.address_range import AddressRange
+from allotment.model.address import BITS
 from allotment.model.results import Subnet, SubnetPool
 
 
@@ -94,12 +93,12 @@ class AllotmentPool(driver.Pool):
                 pool = window.counter.pools.enter(facts)
                 window.counter.pools.set_apart(pool, self._taken_of(facts.id))
                 self._check_quota(window.counter, pool, facts, request)
-            found = self._enter(window, _wish(request, facts), pool)
+            found = self._enter(window, _wish(request, facts))
             if pool is not None and facts is not None:
                 self._check_quota(window.counter, pool, facts, request, entered=found)
         return AllotmentSubnet(window, request.subnet_id, found)
 
-    def _enter(self, window: Window, wish: SubnetWish, pool: SubnetPool | None) -> Subnet:
+    def _enter(self, window: Window, wish: SubnetWish) -> Subnet:
         subnets, subnet_id = window.counter.subnets, wish.place.subnet_id
         found = subnets.enter(wish).subnet
 
@@ -110,9 +109,6 @@ class AllotmentPool(driver.Pool):
         what = f"removing subnet {subnet_id} ({found.prefix})"
         window.note(Entry(what, SubnetKey(subnet_id), (), found, on_rollback=undo))
         window.counter.addresses.note(subnet_id, found.id)
-        wants_gateway = pool is not None and wish.gateway is UNSET and wish.prefix is None
-        if wants_gateway and found.gateway is None:
-            return subnets.change(found, _with_second(found, wish))
         return found
 
     def _check_length(self, request: Any) -> None:
@@ -283,12 +279,3 @@ def _update_wish(request: Any, before: Subnet) -> SubnetWish:
         gateway = None
     place = Place(request.subnet_id, str(prefix))
     return SubnetWish(place, request.project_id, prefix, None, gateway, _ranges(request))
-
-
-def _with_second(found: Subnet, wish: SubnetWish) -> SubnetWish:
-    """A gateway where the book makes none by itself: Neutron's is the second address."""
-    second = Address.of(found.family, min(found.prefix.first + 1, found.prefix.last))
-    if second == found.prefix.first_address:
-        return wish._replace(prefix=None)  # a single address: a gateway would leave nothing
-    rest = AddressRange.of(found.family, found.prefix.first, found.prefix.first)
-    return wish._replace(prefix=None, gateway=second, ranges=(rest,))
