@@ -87,8 +87,6 @@ def run_neutron_s(python: Path, sets: tuple[TestSet, ...], more: list[str]) -> i
     for one in sets:
         print(f"--- {one.module}: {', '.join(one.classes)}", flush=True)
         words += [f"{_file_of(python, one.module)}::{name}" for name in one.classes]
-    for test in NOT_APPLICABLE:
-        words += ["--deselect", test]
     return _pytest(python, (HERE,), [*words, *more], "sqlite")
 
 

@@ -96,8 +96,36 @@ def a_subnet_that_changes(cloud: Cloud) -> Run:
     return change
 
 
+def several_at_once(cloud: Cloud) -> Run:
+    """As ML2 does it: each port's address in a transaction of its own, before the ports exist."""
+    network = cloud.network()
+    subnet = cloud.subnet(network, "10.0.0.0/28")["id"]
+    ipam = cloud.plugin.ipam
+
+    def make() -> None:
+        context, taken = cloud.context, []
+        wanted = [{"subnet_id": subnet}, {"subnet_id": subnet, "ip_address": "10.9.9.9"}]
+        try:
+            for number, fixed in enumerate(wanted):
+                port = {
+                    "id": f"{number}" * 8 + "-0000-4000-8000-000000000000",
+                    "network_id": network,
+                    "fixed_ips": [dict(fixed)],
+                    "mac_address": "fa:16:3e:00:00:0" + str(number),
+                    "device_owner": "",
+                    "device_id": "",
+                }
+                taken.append((port, ipam.allocate_ips_for_port(context, {"port": port})))
+        except n_exc.NeutronException:
+            for port, ips in taken:
+                ipam.deallocate_ips_from_port(context, {"port": port}, ips)
+
+    return make
+
+
 OPERATIONS = [
     several_addresses,
+    several_at_once,
     a_port_that_moves,
     a_port_that_swaps_its_address,
     a_subnet_that_comes_and_goes,
