@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from api_sets import NOT_APPLICABLE
 from oslo_config import cfg
 
 from allotment import open_book
 from allotment.doors.neutron import counter, options
 from allotment.model.access import local_owner
 from allotment.model.queries import CheckBook
-from api_sets import NOT_APPLICABLE
 from neutron import manager
 
 GROUP = "neutron.ipam_drivers"

@@ -17,7 +17,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from allotment.errors import InvalidValue, Misconfigured, StoreUnavailable
 from allotment.model.neutron_rows import AddressRow, PoolRow, ScopeRow, SubnetRow
 
-_ROWS = 5_000
 _FORMS = "write mysql+pymysql://user@host/neutron, postgresql://user@host/neutron or sqlite:///path"
 
 
@@ -62,11 +61,6 @@ class NeutronTables:
         with _told():
             return self._conn.execute(query).all()
 
-    def _each(self, query: Select[Any]) -> Iterator[Row[Any]]:  # Any: as above
-        with _told():
-            result = self._conn.execute(query, execution_options={"yield_per": _ROWS})
-            yield from result
-
     def address_scopes(self) -> list[ScopeRow]:
         """All address scopes."""
         query = select(SCOPES.c.id, SCOPES.c.name, SCOPES.c.project_id).order_by(SCOPES.c.id)
@@ -104,7 +98,7 @@ class NeutronTables:
             .select_from(ADDRESSES.outerjoin(PORTS, PORTS.c.id == ADDRESSES.c.port_id))
             .where(ADDRESSES.c.subnet_id == subnet_id)
         )
-        return (AddressRow._make(row) for row in self._each(query))
+        return (AddressRow._make(row) for row in self._rows(query))
 
     def has_address(self, subnet_id: str, address: str) -> bool:
         """Whether an address of a subnet is in use now."""

@@ -296,9 +296,11 @@ def test_many_prefixes_wait_for_delegation_and_one_is_delegated(cloud: Cloud) ->
         "ipv6_address_mode": "slaac",
         "ipv6_ra_mode": "slaac",
     }
-    made = [cloud.subnet(network, **facts) for _ in range(3)]
-    assert {one["cidr"] for one in made} == {"::/64"}
-    port = cloud.port(network, [{"subnet_id": made[0]["id"]}])
+    waiting = [cloud.subnet(network, **facts) for _ in range(3)]
+    home = cloud.network()
+    made = [cloud.subnet(home, **facts)]
+    assert {one["cidr"] for one in (*waiting, *made)} == {"::/64"}
+    port = cloud.port(home, [{"subnet_id": made[0]["id"]}])
     cloud.update_subnet(made[0]["id"], cidr="2001:db8:7::/64")
     found = cloud.plugin.get_port(cloud.context, port["id"])["fixed_ips"]
     addresses = {one["subnet_id"]: one["ip_address"] for one in found}
