@@ -62,7 +62,7 @@ FURTHER = (
 
 NOT_APPLICABLE = {
     "TestMl2PortsV2.test_create_ports_bulk_with_wrong_fixed_ips": (
-        "at its end it reads the rows of the reference driver's own table through that driver's own "
+        "at its end it reads the reference driver's own table through that driver's own "
         "objects; that a bulk which fails leaves nothing is shown by own/test_rollback.py"
     ),
 }
