@@ -30,6 +30,7 @@ SCRIPTS = {
     "p3": "p3_service.py",
     "p4": "p4_flatness.py",
     "p5": "p5_bulk.py",
+    "p7": "p7_neutron.py",
     "p8": "p8_embedded.py",
 }
 Record = dict[str, Any]  # Any: JSON, as ground.Bench.finish writes it
@@ -41,7 +42,7 @@ def main() -> int:
         description=(__doc__ or "").partition("\n")[0],
         epilog="Sizes: --size p1:clients=1,8 --size p5:count=100000; see p1_many_processes.py -h.",
     )
-    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="p1 p2 p3 p4 p5 p8; all if none")
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="p1 ... p8; all if none")
     parser.add_argument("--quick", action="store_true", help="a smoke test; writes no results")
     parser.add_argument("--size", action="append", default=[], metavar="CLAIM:NAME=VALUE[,VALUE]")
     parser.add_argument("--table", action="store_true", help="only rewrite the table")

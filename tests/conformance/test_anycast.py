@@ -1,4 +1,4 @@
-"""The subnet-router anycast address (RFC 4291, 2.6.1) is a router's: by name, and never by itself."""
+"""The subnet-router anycast address (RFC 4291, 2.6.1) is a router's: by name, never by itself."""
 
 from __future__ import annotations
 
