@@ -22,7 +22,7 @@ from typing import Any
 NEUTRON_TESTS = Path(__file__).resolve().parent.parent / "tests" / "neutron"
 sys.path.insert(0, str(NEUTRON_TESTS))
 
-if find_spec("neutron") is None:
+if find_spec("neutron_lib") is None:
     from run import environment
 
     os.execv(environment(), [sys.executable, "-W", "ignore", *sys.argv])

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-collect_ignore_glob = [] if find_spec("neutron") else ["*"]
+# Not "neutron": this very folder would be found by that name.
+collect_ignore_glob = [] if find_spec("neutron_lib") else ["*"]

@@ -78,12 +78,17 @@ def run_own(python: Path, database: str, more: list[str]) -> int:
     """Our own tests, with Neutron and the book on one kind of database."""
     print(f"--- own tests, {database}", flush=True)
     places = (HERE, HERE / "own", ROOT / "tests")
-    return _pytest(python, places, ["--import-mode=importlib", str(HERE / "own"), *more], database)
+    return _pytest(
+        python,
+        places,
+        ["-p", "neutron_and_book", "--import-mode=importlib", str(HERE / "own"), *more],
+        database,
+    )
 
 
 def run_neutron_s(python: Path, sets: tuple[TestSet, ...], more: list[str]) -> int:
     """Some of Neutron's own tests, all on our driver."""
-    words = ["-p", "neutron_under_test", "-n", str(WORKERS)]
+    words = ["-p", "our_driver", "-n", str(WORKERS)]
     for one in sets:
         print(f"--- {one.module}: {', '.join(one.classes)}", flush=True)
         words += [f"{_file_of(python, one.module)}::{name}" for name in one.classes]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from api_sets import NOT_APPLICABLE
+from neutron.common import config as neutron_config
 from oslo_config import cfg
 
 from allotment import open_book
@@ -21,6 +22,9 @@ from allotment.doors.neutron import counter, options
 from allotment.model.access import local_owner
 from allotment.model.queries import CheckBook
 from neutron import manager
+
+# Some tests set options before anybody has made them known.
+neutron_config.register_common_config_options()
 
 GROUP = "neutron.ipam_drivers"
 REFERENCE, OURS = "internal", "allotment"
