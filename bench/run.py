@@ -32,6 +32,7 @@ SCRIPTS = {
     "p4": "p4_flatness.py",
     "p5": "p5_bulk.py",
     "p6": "p6_prefixes.py",
+    "p7": "p7_neutron.py",
     "p8": "p8_embedded.py",
     "p9": "p9_reads.py",
     "p10": "p10_start.py",

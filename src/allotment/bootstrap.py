@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from allotment.model.grants import Identity
     from allotment.model.secret import Secret
     from allotment.store.dialect import Dialect
+    from allotment.store.neutron_tables import NeutronTables
 
 FIRST_TOKEN = "bootstrap"  # noqa: S105 - a name
 FIRST_TOKEN_SECONDS = 24 * 3600
@@ -84,6 +85,17 @@ def open_desk(choice: Choice, *, create: bool = False, hurried: bool = False) ->
         return open_book(choice.url, create=create), local_owner()
     desk = _connected(choice, hurried=hurried)
     return desk, desk.actor
+
+
+def open_neutron(database: str, *, snapshot: bool) -> NeutronTables:
+    """The database of a Neutron, to be read only; `snapshot`: as of one moment.
+
+    Raises:
+        InvalidValue, Misconfigured, StoreUnavailable: as `store.neutron_tables.open_tables`.
+    """
+    from allotment.store.neutron_tables import open_tables
+
+    return open_tables(database, snapshot=snapshot)
 
 
 def log_in(choice: AtServer) -> Identity:

@@ -37,8 +37,10 @@ Modules = Mapping[str, ast.Module]
 
 OPENS_TRANSACTIONS = {"desk.py", "reception.py"}  # the reception reads tokens, and notes their use
 ALLOCATES_AT_ONCE = {"store/session.py", "operations/at_once.py"}
-OPENS_CONNECTIONS = {"store/dialect.py", "store/postgres.py", "store/upgrade.py"}
-MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"}
+# The database of a Neutron is somebody else's: only read, and no book.
+OF_NEUTRON = {"store/neutron_tables.py"}
+OPENS_CONNECTIONS = {"store/dialect.py", "store/postgres.py", "store/upgrade.py"} | OF_NEUTRON
+MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"} | OF_NEUTRON
 DECORATORS = {"handles", "handles_many", "answers"}
 SQL = re.compile(
     r"\s*(select\s+\S+.*\s+from\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s"

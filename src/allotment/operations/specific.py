@@ -46,6 +46,17 @@ def check_usable(row: SubnetRow, address: Address) -> None:
         raise InvalidValue("address", str(address), f"it is the {what} of {prefix}")
 
 
+def check_named(row: SubnetRow, address: Address) -> None:
+    """Refuse what nobody may be given by name: as `check_usable`, but routers bear the anycast.
+
+    Raises:
+        InvalidValue: the address is outside the subnet, or its network or broadcast address.
+    """
+    if row.family == 6 and address.family == 6 and address.value == row.first:
+        return
+    check_usable(row, address)
+
+
 def take(tx: Write, hand: Hand, address: Address) -> Outcome:
     """Take one address out of the free space, or find that it needs no taking (outside the pools).
 
@@ -53,7 +64,7 @@ def take(tx: Write, hand: Hand, address: Address) -> Outcome:
         The address; an AddressTaken; or AGAIN when another transaction is at work on it.
     """
     row = hand.row
-    check_usable(row, address)
+    check_named(row, address)
     if hand.gave(address.value):
         return AddressTaken(str(address), str(prefix_of(row)))
     if hand.pull(address.value):

@@ -121,6 +121,8 @@ def _gateway(wanted: Any, prefix: Prefix) -> Address | None:  # Any: an address,
     if gateway is not None and gateway.family != prefix.family:
         raise InvalidValue("gateway", str(gateway), f"it must be an IPv{prefix.family} address")
     if gateway is not None and prefix.contains(gateway):
+        if prefix.family == 6 and gateway.value == prefix.first:
+            return gateway  # the subnet-router anycast address: routers bear it (RFC 4291)
         usable = pools.usable(prefix.family, prefix.first, prefix.last, prefix.length)
         if not usable.first <= gateway.value <= usable.last:
             raise InvalidValue("gateway", str(gateway), f"no interface of {prefix} may have it")

@@ -73,6 +73,9 @@ SECTIONS: Final[Mapping[str, Mapping[str, Home]]] = {
         "export": Home("exchange", "export_group", "Write the book out as CSV or JSON."),
         "completion": Home("completion", "completion", "Print a shell's completion script."),
     },
+    "Beside an OpenStack": {
+        "neutron": Home("neutron", "neutron_group", "Keep Neutron and the book at one."),
+    },
     "Serve": {
         "serve": Home("serve", "serve", "Serve the book to others, over HTTP."),
     },
