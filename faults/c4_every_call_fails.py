@@ -204,6 +204,9 @@ class Trial:
         if kind == "connect" and self.stage.kind == "postgresql":
             due = "store-unavailable"
         heals = self.error.again or kind in ("rollback", "connect", "close") or self.case.together
+        if self.error.how == "lost, told" and kind == "wait":
+            # Where a library swallows the telling, the next statement finds the connection gone.
+            heals = True
         if due == "commit-unknown":
             # A query changes nothing, and a keyed command finds out.
             heals = heals and phase != "commit"
