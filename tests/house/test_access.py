@@ -39,7 +39,8 @@ OPENS_TRANSACTIONS = {"desk.py", "reception.py"}  # the reception reads tokens, 
 ALLOCATES_AT_ONCE = {"store/session.py", "operations/at_once.py"}
 # The database of a Neutron is somebody else's: only read, and no book.
 OF_NEUTRON = {"store/neutron_tables.py"}
-OPENS_CONNECTIONS = {"store/dialect.py", "store/postgres.py", "store/upgrade.py"} | OF_NEUTRON
+DIALECTS = {f"store/{name}.py" for name in ("dialect", "postgres", "sqlite")}
+OPENS_CONNECTIONS = {*DIALECTS, "store/upgrade.py"} | OF_NEUTRON
 MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"} | OF_NEUTRON
 DECORATORS = {"handles", "handles_many", "answers"}
 SQL = re.compile(

@@ -35,6 +35,11 @@ def usable(net: Net) -> set[int]:
     return every - ({min(every), max(every)} if net.version == 4 else {min(every)})
 
 
+def bearable(net: Net) -> set[int]:
+    """The addresses that may be asked for by name: the anycast address of IPv6 routers, too."""
+    return usable(net) | ({min(addresses(net))} if net.version == 6 else set())
+
+
 def runs(values: Iterable[int]) -> list[Run]:
     """Addresses as the longest runs of neighbours."""
     found: list[Run] = []
@@ -351,7 +356,7 @@ class NaiveBook:
             if made.pool is not None and made.pool != parent:
                 errors.add("invalid-value")
             made.pool = parent
-            if made.gateway in addresses(net) - usable(net):
+            if made.gateway in addresses(net) - bearable(net):
                 errors.add("invalid-value")
             if errors:
                 return refused(*errors)
@@ -440,7 +445,7 @@ class NaiveBook:
         return Plan(set(), same)
 
     def _specific(self, one: Subnet, address: int, holder: Holder) -> Plan:
-        if address not in usable(one.net):
+        if address not in bearable(one.net):
             return refused("invalid-value")
         if address in one.held or address in one.resting:
             return refused("address-taken")
