@@ -32,6 +32,11 @@ ASKS_NOBODY = {
     ("logout",): "forgets what this machine keeps, and tells no server",
     ("serve",): "is the service, whose door is another",
 }
+OF_NEUTRON = {
+    ("import", "neutron"): "reads a Neutron's database, and asks as `import netbox` does",
+    ("neutron", "reconcile"): "reads a Neutron's database, and asks as the driver does",
+}
+"""They need a Neutron beside the book (tests/doors/neutron); who may, is tried by what they ask."""
 AT_THE_BOOK_ONLY = {("init",): "makes a book: where the database is, by whoever may write to it"}
 
 
