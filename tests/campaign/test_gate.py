@@ -21,7 +21,7 @@ pytestmark = pytest.mark.postgres
 
 
 SEEDS = {"c4": "77"}
-"""One finding of C4 is open (docs/reliability.md): until it is explained, its sample is this one."""
+"""A finding of C4 is open (docs/reliability.md): until it is explained, its sample is this one."""
 
 
 def campaign(*words: str) -> str:
