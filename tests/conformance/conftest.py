@@ -11,11 +11,11 @@ from typing import Literal
 
 import psycopg
 import pytest
-from sqlalchemy import make_url, select
+from sqlalchemy import make_url
 
 from allotment import LocalDesk, local_owner, open_book
 from allotment.model.access import Actor
-from allotment.store import schema
+from conformance.dumps import Dumper, dump
 
 Cut = Literal["before", "after", "late"]
 
@@ -185,18 +185,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return val.__name__ if isinstance(val, type) else None
 
 
-Dump = dict[str, list[tuple[object, ...]]]
-
-
-def dump(desk: LocalDesk) -> Dump:
-    """Every row of every table of the book, in order, but the events of what was not done."""
-    with desk.store.reading() as r:
-        rows = {table.name: r.run(select(table)).all() for table in schema.metadata.sorted_tables}
-    rows["event"] = [row for row in rows["event"] if row.outcome == "done"]
-    return {name: sorted(map(tuple, found), key=repr) for name, found in rows.items()}
-
-
 @pytest.fixture(name="dump")
-def dump_of() -> Callable[[LocalDesk], Dump]:
+def dump_of() -> Dumper:
     """What reads every row of every table of the book, but the events of what was not done."""
     return dump

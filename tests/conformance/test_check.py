@@ -26,8 +26,8 @@ from allotment.model.commands import (
 from allotment.model.queries import CheckBook, GetSubnet, GetSubnetPool
 from allotment.model.results import CheckReport
 from allotment.store import schema
+from conformance.dumps import Dumper
 
-Dump = dict[str, list[tuple[object, ...]]]
 E, A, R, X = schema.free_extent, schema.allocation, schema.allocation_pool, schema.prefix
 N = schema.subnet
 DERIVED = {"free_extent", "event"}
@@ -194,7 +194,7 @@ HEALED: list[tuple[Callable[[Broken, Connection], None], str, str, str]] = [
 @pytest.mark.parametrize(("sabotage", "rule", "kind", "said"), HEALED)
 def test_wrong_free_extents_are_found_by_name_and_healed(
     broken: Broken,
-    dump: Callable[[LocalDesk], Dump],
+    dump: Dumper,
     sabotage: Callable[[Broken, Connection], None],
     rule: str,
     kind: str,
@@ -219,7 +219,7 @@ def test_wrong_free_extents_are_found_by_name_and_healed(
 @pytest.mark.parametrize("sabotage", [all_missing, missing_in_a_pool, overlapping])
 def test_what_was_healed_is_what_was_there_before(
     broken: Broken,
-    dump: Callable[[LocalDesk], Dump],
+    dump: Dumper,
     sabotage: Callable[[Broken, Connection], None],
 ) -> None:
     whole = dump(broken.desk)
@@ -338,7 +338,7 @@ NAMED: list[tuple[Callable[[Broken, Connection], None], str, str, str]] = [
 @pytest.mark.parametrize(("sabotage", "rule", "kind", "said"), NAMED)
 def test_what_a_person_must_decide_is_found_by_name_and_left_alone(
     broken: Broken,
-    dump: Callable[[LocalDesk], Dump],
+    dump: Dumper,
     sabotage: Callable[[Broken, Connection], None],
     rule: str,
     kind: str,
@@ -382,7 +382,7 @@ def test_faults_in_several_containers_are_all_named_and_all_healed(broken: Broke
     assert (report.clean, report.repaired) == (True, 4)
 
 
-def test_a_clean_book_stays_as_it_is(broken: Broken, dump: Callable[[LocalDesk], Dump]) -> None:
+def test_a_clean_book_stays_as_it_is(broken: Broken, dump: Dumper) -> None:
     before = dump(broken.desk)
     report = broken.desk.do(RepairBook(), broken.me)
     assert (report.clean, report.repaired) == (True, 0)

@@ -23,15 +23,13 @@ from allotment.model.queries import CheckBook, GetStatus, ListProjects
 from allotment.store import migrations, schema, upgrade
 from allotment.store.dialect import Dialect
 from allotment.store.settings import CURSOR_KEY, PEPPER, SECRET
+from conformance.dumps import Dumper
 
 
 @pytest.fixture
 def postgres_url(blank_postgres_url: str) -> str:
     """Here books are made, not copied."""
     return blank_postgres_url
-
-
-Dump = dict[str, list[tuple[object, ...]]]
 
 
 def with_connection(desk: LocalDesk, use: Callable[[Connection], Any]) -> Any:
@@ -57,9 +55,7 @@ def lasting_url(database_url: str) -> str:
 # --- making a book
 
 
-def test_making_a_book_again_changes_nothing(
-    lasting_url: str, me: Actor, dump: Callable[[LocalDesk], Dump]
-) -> None:
+def test_making_a_book_again_changes_nothing(lasting_url: str, me: Actor, dump: Dumper) -> None:
     with open_book(lasting_url, create=True) as desk:
         desk.do(CreateProject(name="p"), me)
         desk.do(SealAudit(), me)  # or it is sealed when the desk is closed
@@ -70,9 +66,7 @@ def test_making_a_book_again_changes_nothing(
             assert upgrade.upgrade(desk.store.dialect) is False
 
 
-def test_the_secret_of_a_book_is_made_once(
-    lasting_url: str, dump: Callable[[LocalDesk], Dump]
-) -> None:
+def test_the_secret_of_a_book_is_made_once(lasting_url: str, dump: Dumper) -> None:
     found = set()
     for _ in range(3):
         with open_book(lasting_url, create=True) as desk:
@@ -162,7 +156,7 @@ def test_a_file_with_somebody_elses_tables_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("create", [False, True], ids=["open", "init"])
 def test_a_book_of_an_unknown_newer_version_is_refused_and_left_alone(
-    lasting_url: str, dump: Callable[[LocalDesk], Dump], create: bool
+    lasting_url: str, dump: Dumper, create: bool
 ) -> None:
     with open_book(lasting_url, create=True) as desk:
         set_version(desk, "9999")

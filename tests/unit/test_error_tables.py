@@ -132,7 +132,7 @@ RETRIED = {
     StoreUnavailable,
     Overloaded,
     RateLimited,  # by the one who asks, after the wait it names
-    CommitUnknown,  # by the desk only for a keyed command, see test_transactions
+    CommitUnknown,  # by the desk only for a keyed command, see test_lost_commits
 }
 
 
