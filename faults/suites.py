@@ -19,7 +19,7 @@ SIZES: dict[str, dict[str, Any]] = {"gate": {"examples": 0}, "long": {"examples"
 PATHS = {
     "c11": ["tests/model", "tests/conformance/test_exhaustive.py"],
     "c12": ["tests/access", "tests/house/test_access.py"],
-    "c16": ["tests/conformance/test_audit_log.py", "tests/unit/test_audit_chain.py"],
+    "c16": ["tests/conformance/audit", "tests/unit/test_audit_chain.py"],
 }
 _COUNTED = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
 
