@@ -37,7 +37,7 @@ class Caller(threading.Thread):
     """A command on its way, in a thread of its own."""
 
     def __init__(self, desk: LocalDesk, command: Command[Any], actor: Actor) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.desk, self.command, self.actor = desk, command, actor
         self.outcome: Any = None
         self.start()
