@@ -18,7 +18,7 @@ from faults.stage import ROOT
 SIZES: dict[str, dict[str, Any]] = {"gate": {"examples": 0}, "long": {"examples": 5_000}}
 PATHS = {
     "c11": ["tests/model", "tests/conformance/test_exhaustive.py"],
-    "c12": ["tests/access", "tests/house/test_access.py"],
+    "c12": ["tests/access", "tests/house/test_access.py", "tests/house/test_access_rules.py"],
     "c16": ["tests/conformance/audit", "tests/unit/test_audit_chain.py"],
 }
 _COUNTED = re.compile(r"(\d+) (passed|failed|error|errors|skipped)\b")
