@@ -17,8 +17,8 @@ from allotment.model.access import Actor
 from allotment.model.commands import Command
 
 
-def waiting(url: str) -> None:
-    """Until somebody in the database waits for a lock."""
+def waiting(url: str, count: int = 1) -> None:
+    """Until so many in the database wait for a lock."""
     deadline = time.monotonic() + 20
     query = (
         "SELECT count(*) FROM pg_stat_activity"
@@ -27,7 +27,7 @@ def waiting(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as watcher:
         while time.monotonic() < deadline:
             row = watcher.execute(query).fetchone()
-            if row is not None and row[0]:
+            if row is not None and row[0] >= count:
                 return
             time.sleep(0.02)
     raise AssertionError("nobody waits")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -54,6 +53,7 @@ from allotment.model.grants import (
 )
 from allotment.model.queries import CheckBook, GetSubnet
 from allotment.store import access_schema, quotas
+from conformance.callers import waiting
 
 Q = access_schema.quota
 
@@ -261,22 +261,6 @@ def test_whoever_resolves_waits_for_one_who_is_at_work_under_the_key(
                 assert not told.done()
             assert made.result(30).name == "x"
             assert told.result(30).state is OperationState.DONE
-
-
-def waiting(url: str, count: int) -> None:
-    """Until so many in the database wait for a lock."""
-    deadline = time.monotonic() + 20
-    query = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with psycopg.connect(url, autocommit=True) as watcher:
-        while time.monotonic() < deadline:
-            row = watcher.execute(query).fetchone()
-            if row is not None and row[0] >= count:
-                return
-            time.sleep(0.02)
-    raise AssertionError("nobody waits")
 
 
 # --- rights that end

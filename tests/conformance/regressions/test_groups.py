@@ -5,11 +5,8 @@ Invariant: what is here once failed; a name is the claim that was broken.
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import suppress
-from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import psycopg
 import pytest
@@ -60,93 +57,34 @@ def test_two_of_a_group_with_one_interface_get_two_stable_addresses(book: Book) 
     assert first.address != second.address
 
 
-class LosesCommits:
-    """A wire to PostgreSQL, cut when armed after a COMMIT was done and before we hear of it."""
-
-    def __init__(self, url: str) -> None:
-        with psycopg.connect(url) as conn:
-            self._server = conn.info.host, conn.info.port
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self._ends: list[socket.socket] = []
-        self.cuts_left = 0
-        self.url = (
-            make_url(url)
-            .set(host="127.0.0.1", port=self._door.getsockname()[1])
-            .difference_update_query(["host", "port"])
-            .update_query_dict({"sslmode": "disable", "gssencmode": "disable"})
-            .render_as_string(hide_password=False)
-        )
-        threading.Thread(target=self._welcome, daemon=True).start()
-
-    def close(self) -> None:
-        for end in (self._door, *self._ends):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-
-    def _connect(self) -> socket.socket:
-        host, port = self._server
-        if not host.startswith("/"):
-            return socket.create_connection((host, port))
-        wire = socket.socket(socket.AF_UNIX)
-        wire.connect(str(Path(host) / f".s.PGSQL.{port}"))
-        return wire
-
-    def _welcome(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._door.accept()
-                far = self._connect()
-                self._ends += [near, far]
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(
-                        target=self._pass, args=(source, sink, source is far), daemon=True
-                    ).start()
-
-    def _pass(self, source: socket.socket, sink: socket.socket, from_server: bool) -> None:
-        with suppress(OSError):
-            while seen := source.recv(1 << 16):
-                if from_server and self.cuts_left and b"COMMIT\0" in seen:
-                    self.cuts_left -= 1
-                    break
-                sink.sendall(seen)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
-def test_a_group_whose_commit_was_lost_is_not_done_again(postgres_url: str) -> None:
+def test_a_group_whose_commit_was_lost_is_not_done_again(wire: Any, postgres_url: str) -> None:
     Book(postgres_url).found().desk.close()
-    wire = LosesCommits(postgres_url)
     book = Book(wire.url)
     try:
-        wire.cuts_left = 2  # the event of the leader that was refused, then the group
+        wire.cut("after", "after")  # the event of the leader that was refused, then the group
         outcomes = book.in_one_group([AllocateAddress(subnet="n") for _ in range(4)])
-        assert wire.cuts_left == 0, "the test did not cut anything"
+        assert wire.cuts == 2, "the test did not cut anything"
         assert [type(one) for one in outcomes] == [CommitUnknown] * 4
         assert book.held() == 4
         book.assert_clean()
     finally:
         book.desk.close()
-        wire.close()
 
 
 def test_a_keyed_command_of_a_group_whose_commit_was_lost_gets_its_answer(
-    postgres_url: str,
+    wire: Any, postgres_url: str
 ) -> None:
     Book(postgres_url).found().desk.close()
-    wire = LosesCommits(postgres_url)
     book = Book(wire.url)
     try:
-        wire.cuts_left = 1
+        wire.cut("after")
         wishes = [AllocateAddress(subnet="n", idempotency_key=f"k{n}") for n in range(4)]
         outcomes = book.in_one_group(wishes)
-        assert wire.cuts_left == 0, "the test did not cut anything"
+        assert wire.cuts == 1, "the test did not cut anything"
         assert sorted(str(one.address) for one in outcomes) == [f"10.0.0.{n}" for n in range(2, 6)]
         assert book.held() == 4
     finally:
         book.desk.close()
-        wire.close()
 
 
 def test_every_one_of_a_group_is_answered_within_the_deadline_of_one(
