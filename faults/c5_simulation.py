@@ -15,7 +15,7 @@ from typing import Any
 
 from allotment.errors import Bug, CommitUnknown
 from allotment.store import group_commit
-from allotment.store.group_commit import GroupCommit
+from allotment.store.group_commit import LATER, GroupCommit
 from faults.record import Record
 from faults.simulated import Task, World
 
@@ -63,6 +63,7 @@ def run(record: Record, folder: Path) -> None:
             "seeds": len(seeds),
             "answered": len(seeds),
             "refused": len(seeds) // 10,
+            "put off": len(seeds) // 20,
             "interrupted": len(seeds) // 100,
             "batches that failed": len(seeds) // 100,
             "sabotaged seeds found": 8,
@@ -182,7 +183,9 @@ class Play:
             self.counts["batches of several"] += 1
         if me.startswith("caller") and self.led_by[me] > REQUESTS_MAX * (LED_MAX + 2):
             self.findings.append(f"L4 {me} leads for ever")
-        self.served.update(items)
+        late = {item for item in items[1:] if chance.random() < 0.1}
+        self.served.update(item for item in items if item not in late)
+        self.counts["put off"] += len(late)
         try:
             self.world.sleep(chance.uniform(0, 0.002))
             if chance.random() < 0.05:
@@ -191,7 +194,10 @@ class Play:
             self.spoilt.update(items)
             self.counts["batches that failed"] += 1
             raise
-        return [Refused(item) if chance.random() < 0.2 else ("answer", item) for item in items]
+        return [LATER if item in late else self._outcome(item) for item in items]
+
+    def _outcome(self, item: int) -> Any:
+        return Refused(item) if self.world.chance.random() < 0.2 else ("answer", item)
 
     def _interrupt(self, tasks: Sequence[Task]) -> None:
         chance = self.world.chance

@@ -8,12 +8,13 @@ library would leave.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.errors import error_from_result
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ConnStatus, PipelineStatus, TransactionStatus
 from sqlalchemy import event
 
 from allotment.desk import LocalDesk
@@ -251,7 +252,9 @@ class FailingPostgres(TimedConnection):
         error = self.saboteur.next(kind, phase)
         if error is None or error.how in ("lost before", "lost after"):
             return self._carried_out(error, call)
-        raise self._refused(error, ends=kind in ("commit", "rollback"))
+        with self._out_of_pipeline(call):
+            told = self._refused(error, ends=kind in ("commit", "rollback"))
+        raise told
 
     def _carried_out(self, error: ErrorClass | None, call: Callable[[], Any]) -> Any:
         """A call that works; or one whose connection is lost before or after it."""
@@ -266,6 +269,22 @@ class FailingPostgres(TimedConnection):
             return answer
         self.pgconn.finish()
         raise psycopg.OperationalError("made to lose its connection")
+
+    @contextmanager
+    def _out_of_pipeline(self, call: Callable[[], Any]) -> Iterator[None]:
+        """The server refuses while psycopg sends many at once: after what `call` brings to its end,
+        if something is on its way, else before.
+        """
+        piped = self.pgconn.pipeline_status != PipelineStatus.OFF
+        if piped:
+            try:
+                self.pgconn.exit_pipeline_mode()
+            except psycopg.OperationalError:  # something is on its way
+                call()
+                self.pgconn.exit_pipeline_mode()
+        yield
+        if piped and self.pgconn.status == ConnStatus.OK:
+            self.pgconn.enter_pipeline_mode()
 
     def _refused(self, error: ErrorClass, *, ends: bool) -> psycopg.Error:
         """The server's own error, and the transaction as it leaves it."""

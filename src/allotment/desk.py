@@ -1,36 +1,29 @@
 """The desk: where every command and query comes in, whatever the door.
 
-Invariant: here alone transactions are begun and committed; nothing is served without a permit, and
-every request ends by its deadline.
+Invariant: nothing is served without a permit, and every request ends by its deadline.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from allotment.engine.access import Permit
 from allotment.errors import (
     AllotmentError,
-    Bug,
-    CommitUnknown,
-    DeadlineExceeded,
     Forbidden,
     InvalidValue,
-    QuotaExceeded,
-    StoreError,
     Unauthenticated,
 )
 from allotment.model import wire
 from allotment.model.access import Actor, local_owner
 from allotment.model.address import Address
-from allotment.model.commands import AllocateAddress, Command
+from allotment.model.commands import Command
 from allotment.model.events import SealAudit
 from allotment.model.keys import check_keys
 from allotment.model.queries import Query
-from allotment.operations import at_once, audit_log, perform, registry
+from allotment.operations import audit_log, registry
 from allotment.operations.gate import Gate, sight_of
 from allotment.operations.perform import Asked
 from allotment.operations.registry import AGAIN
@@ -38,32 +31,16 @@ from allotment.operations.retries import DEADLINE_SECONDS, deadline_of, until_se
 from allotment.reception import Reception
 from allotment.store import journal, settings
 from allotment.store.group_commit import GroupCommit
-from allotment.store.session import NeedsPatience, Store
+from allotment.store.session import Store
+from allotment.teller import Job, Teller
 
 R = TypeVar("R")
 
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
-RECORDED_SECONDS = 5.0
-"""How long a refusal may take to be entered, after the deadline even: none goes unrecorded."""
-
-UNRECORDED = frozenset(
-    {"commit-unknown", "misconfigured", "not-primary", "overloaded", "schema-mismatch"}
-    | {"store-corrupt", "store-full", "store-unavailable"}
-)
-"""Failures that leave no record: the database is not there to take it, or it may have been done."""
 SEAL_SECONDS = 2.0
 LEADERS = 2
 """Batches of hot commands under way at once: one is made ready while another one commits."""
-
-
 SEALER = local_owner("system:sealer")
-
-
-class Job(NamedTuple):
-    """A command on its way, and when (monotonic seconds) its time is over."""
-
-    asked: Asked
-    deadline: float
 
 
 class Desk(Protocol):
@@ -103,7 +80,8 @@ class LocalDesk:
         self.store = store
         self._gate = Gate()
         leaders = LEADERS if store.dialect.concurrent else 1
-        self._group: GroupCommit[Job] = GroupCommit(self._serve_group, leaders)
+        self._teller = Teller(store, self._gate)
+        self._group: GroupCommit[Job] = GroupCommit(self._teller.serve_crowd, leaders)
         self._reception = Reception(store, self._gate)
         self._wrote = False
 
@@ -120,7 +98,7 @@ class LocalDesk:
         """Seal what was committed; what the database refuses now, the next one to come seals."""
         job = Job(Asked(SEALER, SealAudit()), time.monotonic() + SEAL_SECONDS)
         with suppress(AllotmentError):
-            self._alone(job)
+            self._teller.alone(job)
 
     def __enter__(self) -> LocalDesk:
         return self
@@ -179,15 +157,7 @@ class LocalDesk:
         check_keys(command)
         self._wrote |= command.journaled
         job = Job(Asked(actor, command), deadline_of(command))
-        result: R
-        if command.together:
-            result = self._group.submit(job)
-            return result
-        try:
-            result = self._alone(job)
-        except AllotmentError as error:
-            self._record_failures([(job.asked, error)])
-            raise
+        result: R = self._group.submit(job) if command.together else self._teller.serve(job)
         return result
 
     def do_soon(
@@ -238,103 +208,5 @@ class LocalDesk:
             found: R = answer
             return found
         except (Forbidden, Unauthenticated) as error:
-            self._record_failures([(Asked(actor, query), error)])
+            self._teller.record([(Asked(actor, query), error)], deadline)
             raise
-
-    def _alone(self, job: Job, *, wait: bool = False) -> Any:
-        """One command in a transaction of its own, until it is served or the deadline is over."""
-
-        def once(patient: bool) -> Any:
-            with self.store.writing(patient=patient or wait, deadline=job.deadline) as tx:
-                return perform.perform_one(tx, self._gate, job.asked)
-
-        return until_served(once, job.deadline, job.asked.request)
-
-    def _record_failures(self, failures: Sequence[tuple[Asked, AllotmentError]]) -> None:
-        """The events of what was refused or failed; where the database is away, none."""
-        told = [one for one in failures if one[1].code not in UNRECORDED]
-        if not told or time.monotonic() - self.store.away_at < RECORDED_SECONDS:
-            return
-        deadline = time.monotonic() + RECORDED_SECONDS
-        with suppress(StoreError), self.store.writing(deadline=deadline) as tx:
-            perform.record_failures(tx, told)
-
-    def _serve_group(self, jobs: Sequence[Job]) -> list[Any]:
-        """Hot commands: the plainest at once, the others in one transaction."""
-        now = self.store.clock()
-        permits = [self._plain_permit(job, now) for job in jobs]
-        try:
-            outcomes: list[Any] = list(at_once.allocate(self.store, permits, _latest(jobs)))
-        except CommitUnknown as error:
-            # What has a key is looked up by it; of the others nobody knows.
-            keyed = [job.asked.request.idempotency_key is not None for job in jobs]
-            outcomes = [
-                error if permit is not None and not key else None
-                for permit, key in zip(permits, keyed, strict=True)
-            ]
-        except StoreError:
-            outcomes = [None] * len(jobs)  # the transaction's own retries see to it
-        left = [place for place, outcome in enumerate(outcomes) if outcome is None]
-        if left:
-            served = self._serve_together([jobs[place] for place in left])
-            for place, outcome in zip(left, served, strict=True):
-                outcomes[place] = outcome
-        return outcomes
-
-    def _plain_permit(self, job: Job, now: int) -> Permit[AllocateAddress] | None:
-        """A permit by what is known; whoever is refused by that is looked at in a transaction."""
-        if job.deadline < time.monotonic():
-            return None
-        try:
-            return self._gate.plain_permit(*job.asked, now)
-        except AllotmentError:
-            return None
-
-    def _serve_together(self, jobs: Sequence[Job]) -> list[Any]:
-        """Hot commands in one transaction; what cannot be served so is served alone."""
-        if len(jobs) == 1 or _latest(jobs) < time.monotonic():
-            return self._one_by_one(jobs)
-        try:
-            with self.store.writing(deadline=_latest(jobs)) as tx:
-                outcomes = perform.perform_many(tx, self._gate, [job.asked for job in jobs])
-        except CommitUnknown as error:
-            # Only a keyed command can find out; the others are told that nobody knows.
-            keyed = [job for job in jobs if _is_keyed(job)]
-            found = iter(self._one_by_one(keyed))
-            return [next(found) if _is_keyed(job) else error for job in jobs]
-        except (StoreError, NeedsPatience, QuotaExceeded, AssertionError):
-            # Somebody in the batch, or the database: one by one shows whom it concerns.
-            return self._one_by_one(jobs)
-        left = [job for job, outcome in zip(jobs, outcomes, strict=True) if outcome is AGAIN]
-        late = iter(self._one_by_one(left, wait=True))
-        return [next(late) if outcome is AGAIN else outcome for outcome in outcomes]
-
-    def _one_by_one(self, jobs: Sequence[Job], *, wait: bool = False) -> list[Any]:
-        """The outcomes of jobs that are each served alone."""
-        outcomes = [self._caught(job, wait=wait) for job in jobs]
-        pairs = zip(jobs, outcomes, strict=True)
-        self._record_failures(
-            [(job.asked, one) for job, one in pairs if isinstance(one, AllotmentError)]
-        )
-        return outcomes
-
-    def _caught(self, job: Job, *, wait: bool = False) -> Any:
-        """The outcome of a job served alone, as long as there is time for it."""
-        if time.monotonic() > job.deadline:
-            return DeadlineExceeded("the time for this request was over before its turn came")
-        try:
-            return self._alone(job, wait=wait)
-        except AllotmentError as error:
-            return error
-        except AssertionError as error:
-            bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
-            bug.__cause__ = error
-            return bug
-
-
-def _is_keyed(job: Job) -> bool:
-    return job.asked.request.idempotency_key is not None
-
-
-def _latest(jobs: Sequence[Job]) -> float:
-    return max(job.deadline for job in jobs)

@@ -13,7 +13,7 @@ import pytest
 from msgspec import UNSET
 from sqlalchemy import select
 
-from allotment.desk import Job, LocalDesk
+from allotment.desk import LocalDesk
 from allotment.engine.access import authorize, owner_rights
 from allotment.errors import NotFound, PoolExhausted
 from allotment.model.access import Actor, Role
@@ -38,6 +38,7 @@ from allotment.store import schema
 from allotment.store.postgres import _raw
 from allotment.store.postgres_connection import Statement
 from allotment.store.postgres_values import Param, rows_of
+from allotment.teller import Job
 
 PLACES = {
     "IPv4": ("10.0.0.0/24", None),
@@ -74,7 +75,7 @@ def asked(subnet: str) -> list[AllocateAddress]:
 def serve(desk: LocalDesk, me: Actor, commands: list[AllocateAddress]) -> list[Any]:
     """As one group, whoever leads it."""
     jobs = [Job(Asked(me, command), deadline_of(command)) for command in commands]
-    return desk._serve_group(jobs)
+    return desk._teller.serve_crowd(jobs)
 
 
 def written(desk: LocalDesk, subnet: Subnet) -> list[dict[str, Any]]:

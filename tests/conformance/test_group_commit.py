@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from allotment.errors import Bug, CommitUnknown, PoolExhausted
 from allotment.store import group_commit
-from allotment.store.group_commit import BATCH_MAX, BATCHES_LED_MAX, GroupCommit
+from allotment.store.group_commit import BATCH_MAX, BATCHES_LED_MAX, LATER, GroupCommit, _Ticket
 
 SECONDS_MAX = 20.0
 
@@ -31,6 +31,7 @@ class Counter:
         self.group: GroupCommit[str] = GroupCommit(self._serve, leaders)
         self.batches: list[list[str]] = []
         self.leaders: list[str] = []
+        self.put_off: list[str] = []
         self.fails: Callable[[Sequence[str]], None] = lambda _: None
         self._entered = threading.Semaphore(0)
         self._let = threading.Semaphore(0)
@@ -44,7 +45,13 @@ class Counter:
         if not self._open:
             assert self._let.acquire(timeout=SECONDS_MAX)
         self.fails(words)
-        return [KeyError(word) if word.startswith("bad") else word.upper() for word in words]
+        return [self._outcome(word) for word in words]
+
+    def _outcome(self, word: str) -> object:
+        if word in self.put_off:
+            self.put_off.remove(word)
+            return LATER
+        return KeyError(word) if word.startswith("bad") else word.upper()
 
     def ask(self, word: str) -> Future[object]:
         """Submit a word from a thread of its own."""
@@ -130,6 +137,70 @@ def test_first_come_first_served(counter: Counter) -> None:
         futures = [counter.ask(word) for word in words]
     assert [future.result(SECONDS_MAX) for future in futures] == [word.upper() for word in words]
     assert [word for batch in counter.batches for word in batch] == ["first", *words]
+
+
+def test_who_is_put_off_is_served_next_before_those_who_came_later(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "BATCHES_LED_MAX", 1)
+    with someone_served(counter) as first:
+        counter.put_off = ["a", "c"]  # the leader, and another one
+        futures = [counter.ask(word) for word in ("a", "b", "c")]
+        counter.let_one()
+        counter.batch_begun()
+        futures.append(counter.ask("d"))
+    assert first.result(SECONDS_MAX) == "FIRST"
+    assert [one.result(SECONDS_MAX) for one in futures] == ["A", "B", "C", "D"]
+    assert counter.batches == [["first"], ["a", "b", "c"], ["a", "c", "d"]]
+    assert counter.leaders == ["first", "a", "a"]
+
+
+def test_those_who_cannot_wait_are_put_off_too() -> None:
+    told: list[object] = []
+    batches: list[list[str]] = []
+
+    def serve(words: Sequence[str]) -> list[object]:
+        batches.append(list(words))
+        return ["A", *[LATER] * (len(words) - 1)]
+
+    group: GroupCommit[str] = GroupCommit(serve)
+    with group._mutex:  # all three wait when the leader comes
+        for word in "abc":
+            group._waiting.append(_Ticket(word, told.append))
+        group._leading += 1
+        group._call()
+    group.close()
+    assert told == ["A", "A", "A"]
+    assert batches == [["a", "b", "c"], ["b", "c"], ["c"]]
+
+
+def test_one_who_is_gone_is_not_put_back(counter: Counter) -> None:
+    ticket = _Ticket("gone")
+    counter.group._leave(ticket)
+    counter.group._wait_again([ticket])
+    assert not counter.group._waiting
+
+
+def test_a_batch_of_which_nobody_is_served_is_a_bug() -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [LATER for _ in words])
+    with pytest.raises(AssertionError, match="somebody was served"):
+        group.submit("a")
+
+
+def test_who_waited_long_leads_no_batch_of_others(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have much more time left than it."""
+    monkeypatch.setattr(group_commit, "LEAD_SECONDS_MAX", -1.0)
+    with someone_served(counter) as first:
+        heir, other = counter.ask("heir"), counter.ask("other")
+        counter.let_one()
+        counter.batch_begun()
+        last = counter.ask("last")
+    for future in (first, heir, other, last):
+        future.result(SECONDS_MAX)
+    assert counter.batches[1:] == [["heir", "other"], ["last"]]
+    assert counter.leaders == ["first", "heir", "last"]
 
 
 def test_a_batch_is_bounded(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:

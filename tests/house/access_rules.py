@@ -14,12 +14,13 @@ from pathlib import Path
 from house.permit_flow import handlers_are_run_with_a_permit_only, what_takes_a_permit_is_given_one
 from house.syntax import Modules, called, functions, nodes, parameters, said, served_by
 
-OPENS_TRANSACTIONS = {"desk.py", "reception.py"}  # the reception reads tokens, and notes their use
+# The desk asks and the teller does; the reception reads tokens, and notes their use.
+OPENS_TRANSACTIONS = {"desk.py", "teller.py", "reception.py"}
 ALLOCATES_AT_ONCE = {"store/session.py", "operations/at_once.py"}
 # The database of a Neutron is somebody else's: only read, and no book.
 OF_NEUTRON = {"store/neutron_tables.py"}
-DIALECTS = {f"store/{name}.py" for name in ("dialect", "postgres", "sqlite")}
-OPENS_CONNECTIONS = {*DIALECTS, "store/upgrade.py"} | OF_NEUTRON
+OPENS_CONNECTIONS = {"store/dialect.py", "store/postgres_connection.py", "store/upgrade.py"}
+OPENS_CONNECTIONS |= OF_NEUTRON
 MAKES_ENGINES = {"store/postgres.py", "store/sqlite.py"} | OF_NEUTRON
 SQL = re.compile(
     r"\s*(select\s+\S+.*\s+from\s|insert\s+into\s|update\s+\S+\s+set\s|delete\s+from\s"

@@ -58,7 +58,7 @@ def until_served(
                 raise failure from error
         except StoreError as error:
             spent = failure = error
-            if not _may_run_again(error, command):
+            if not may_run_again(error, command):
                 raise
         attempt += 1
         pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2 ** min(attempt, 10))
@@ -68,7 +68,7 @@ def until_served(
         time.sleep(pause)
 
 
-def _may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
+def may_run_again(error: StoreError, command: Command[Any] | None) -> bool:
     """Whether running the whole use case again cannot do it twice.
 
     After a lost commit only a keyed command may: its stored answer, if it committed, is found, or

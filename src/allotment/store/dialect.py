@@ -124,14 +124,17 @@ class Dialect(ABC):
         return self.engine.connect()
 
     @abstractmethod
-    def exclusive(self, mode: str) -> AbstractContextManager[None]:
-        """What this process must hold before it opens a transaction of that mode."""
+    def exclusive(self, mode: str, deadline: float | None = None) -> AbstractContextManager[None]:
+        """What this process must hold before it opens a transaction of that mode.
+
+        Not waited for beyond the deadline (monotonic seconds).
+        """
 
     @abstractmethod
     def begin(self, conn: Connection, mode: str, deadline: float | None = None) -> None:
         """Begin a transaction: `read` (one snapshot) or `write`.
 
-        A silent server is not waited for beyond the deadline (monotonic seconds).
+        Neither a silent server nor a lock is waited for beyond the deadline (monotonic seconds).
         """
 
     # Any: the driver's parameters are of whatever types the statement's columns have.

@@ -6,19 +6,24 @@ a caller alone is its own leader, with no delay and no other thread.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from allotment.errors import Bug, CommitUnknown
 
 Item = TypeVar("Item")
 Outcome = Any  # Any: an answer or an exception
+LATER: Final = object()
+"""The outcome of an item that could not be served now: it waits again, before all the others."""
 
 BATCH_MAX = 512
 BATCHES_LED_MAX = 8
+LEAD_SECONDS_MAX = 0.1
+"""Who came longer ago and was served passes the lead on: others may have much more time left."""
 SHARE_WAITING = 2
 """A batch begins when as many wait as half the last one had."""
 SECOND_CROWD = 16
@@ -34,13 +39,14 @@ class _Ticket(Generic[Item]):
     One who leads is not in the queue: its item is the first of its first batch.
     """
 
-    __slots__ = ("done", "item", "leads", "outcome", "tell", "wake")
+    __slots__ = ("done", "item", "leads", "leads_until", "outcome", "tell", "wake")
 
     def __init__(self, item: Item, tell: Callable[[Outcome], None] | None = None) -> None:
         self.item = item
         self.outcome: Outcome = None
         self.done = False
         self.leads = False
+        self.leads_until = time.monotonic() + LEAD_SECONDS_MAX
         self.tell = tell
         self.wake: threading.Lock | None = None
 
@@ -51,7 +57,8 @@ class GroupCommit(Generic[Item]):
     At most so many `leaders` serve a batch each at the same time. `observe` is told the size of
     each batch; it must be quick and not raise.
 
-    `serve` must not raise for one item's sake; what it raises goes to every item of the batch.
+    `serve` must not raise for one item's sake; what it raises goes to every item of the batch. It
+    may put items off (LATER), but not all of them.
     """
 
     def __init__(
@@ -119,6 +126,7 @@ class GroupCommit(Generic[Item]):
             while self._is_called():
                 nobody: _Ticket[Item] = _Ticket(None)  # type: ignore[arg-type]  # never served
                 nobody.done = nobody.leads = True
+                nobody.leads_until = math.inf
                 try:
                     self._lead(nobody)
                 finally:
@@ -169,6 +177,7 @@ class GroupCommit(Generic[Item]):
     def _leave(self, ticket: _Ticket[Item]) -> None:
         """Go without an answer (an interrupt): nobody waits for one who is gone."""
         with self._mutex:
+            ticket.done = True  # or it would be put back, if its batch puts it off
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
             if ticket.leads:
@@ -177,7 +186,7 @@ class GroupCommit(Generic[Item]):
     def _lead(self, own: _Ticket[Item]) -> None:
         """Serve batches until the own item is served and a few more, then pass the lead on."""
         served = 0
-        while batch := self._next_batch(own, stop=own.done and served >= BATCHES_LED_MAX):
+        while batch := self._next_batch(own, stop=own.done and self._has_led(own, served)):
             answered = own.done
             try:
                 self._serve_batch(batch)
@@ -188,6 +197,9 @@ class GroupCommit(Generic[Item]):
                     self._hand_over(own)
                 return
             served += 1
+
+    def _has_led(self, own: _Ticket[Item], served: int) -> bool:
+        return served >= BATCHES_LED_MAX or time.monotonic() > own.leads_until
 
     def _next_batch(self, own: _Ticket[Item], *, stop: bool) -> list[_Ticket[Item]]:
         """What is waiting, up to the bound; nothing when the lead has been given up."""
@@ -233,18 +245,32 @@ class GroupCommit(Generic[Item]):
         try:
             found = self._serve([ticket.item for ticket in batch])
             assert len(found) == len(batch), "an outcome for each item"
+            assert any(one is not LATER for one in found), "somebody was served"
             outcomes = found
         except BaseException as error:
             cause = type(error).__name__
             raise
         finally:
+            late = []
             for place, ticket in enumerate(batch):
                 ticket.outcome = _unknown(cause) if outcomes is None else outcomes[place]
+                if ticket.outcome is LATER:
+                    late.append(ticket)
+                    continue
                 ticket.done = True
                 if ticket.tell is not None:
                     ticket.tell(ticket.outcome)
                 if ticket.wake is not None and not ticket.leads:
                     ticket.wake.release()
+            if late:
+                self._wait_again(late)
+
+    def _wait_again(self, late: Sequence[_Ticket[Item]]) -> None:
+        """Put those who were not served back where they were; a leader keeps its own item."""
+        with self._mutex:
+            self._waiting.extendleft(
+                ticket for ticket in reversed(late) if not (ticket.leads or ticket.done)
+            )
 
 
 def _unknown(cause: str) -> CommitUnknown:

@@ -6,7 +6,6 @@ writer that is not patient never waits for an extent.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
@@ -43,26 +42,29 @@ from allotment.store.dialect import (
 )
 from allotment.store.postgres_at_once import AT_ONCE_SCHEMA
 from allotment.store.postgres_connection import (
+    GRACE_SECONDS,
+    LOCK_SECONDS,
+    POOL_SECONDS,
+    STATEMENT_SECONDS,
     Spares,
     Statement,
     TimedConnection,
     connect,
-    connecting_until,
+    connect_by,
+    limits_of,
 )
 from allotment.store.postgres_errors import translate
 from allotment.store.postgres_schema import NATIVE_SCHEMA
 from allotment.store.postgres_values import Scalar, number, rows_of
 from allotment.store.session import Write
 
-SETTINGS = (
-    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
-    " -c plan_cache_mode=force_generic_plan -c jit=off -c random_page_cost=1.1"
-)
 CONNECTIONS = 16
 CONNECTIONS_MORE = 16
-CONNECTION_WAIT_SECONDS = 10.0
-GRACE_SECONDS = 0.5
-STATEMENT_SECONDS = 30
+SETTINGS = (
+    f"-c statement_timeout={STATEMENT_SECONDS}s -c lock_timeout={LOCK_SECONDS}s"
+    " -c idle_in_transaction_session_timeout=60s"
+    " -c plan_cache_mode=force_generic_plan -c jit=off -c random_page_cost=1.1"
+)
 
 
 class PostgresDialect(Dialect):
@@ -82,7 +84,7 @@ class PostgresDialect(Dialect):
             isolation_level="READ COMMITTED",
             pool_size=CONNECTIONS,
             max_overflow=CONNECTIONS_MORE,
-            pool_timeout=CONNECTION_WAIT_SECONDS,
+            pool_timeout=POOL_SECONDS,
             pool_use_lifo=True,
         )
         event.listen(self.engine, "do_connect", connect)
@@ -95,10 +97,9 @@ class PostgresDialect(Dialect):
 
     def connect(self, deadline: float | None) -> Connection:
         """From the pool, or a new one that is made by the deadline."""
-        with connecting_until(deadline):
-            return self.engine.connect()
+        return connect_by(self.engine, deadline)
 
-    def exclusive(self, mode: str) -> AbstractContextManager[None]:
+    def exclusive(self, mode: str, deadline: float | None = None) -> AbstractContextManager[None]:
         """Nothing: the database has row locks."""
         return nullcontext()
 
@@ -108,10 +109,8 @@ class PostgresDialect(Dialect):
             conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         _raw(conn).give_up_at = None if deadline is None else deadline + GRACE_SECONDS
         conn.begin()
-        seconds = STATEMENT_SECONDS if deadline is None else deadline - time.monotonic()
-        if seconds > STATEMENT_SECONDS:
-            limit = f"{int(seconds * 1000)}ms"
-            _raw(conn).execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
+        if limits := limits_of(deadline):
+            _raw(conn).together(limits)
 
     def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
         """All in one round trip."""
@@ -180,13 +179,15 @@ class PostgresDialect(Dialect):
         enter("commit")
         try:
             spare.give_up_at = deadline + GRACE_SECONDS
+            limits = limits_of(deadline)  # of the one transaction that statements sent together are
             found = spare.together(
-                [_allocate_at_once([wishes[place] for place in places]) for places in ordered]
-            )
-        except BaseException:
-            spare.close()
-            raise
-        self._spares.put_back(spare)
+                [
+                    *limits,
+                    *(_allocate_at_once([wishes[place] for place in places]) for places in ordered),
+                ]
+            )[len(limits) :]
+        finally:
+            self._spares.put_back(spare)
         taken: list[tuple[int, int] | None] = [None] * len(wishes)
         for places, rows in zip(ordered, found, strict=True):
             for place, (family, address) in zip(places, rows_of(rows), strict=False):

@@ -8,7 +8,6 @@ the connection; nobody uses it again.
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
 import time
@@ -22,16 +21,22 @@ from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout, error_from_result
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from allotment.store.postgres_values import Param, binary
 
 WAIT_SECONDS_MIN = 0.1
-CONNECT_SECONDS = 10.0
-CONNECT_SECONDS_MIN = 2.0  # what psycopg waits at least
+CONNECT_SECONDS = 5  # for each of the hosts
+CONNECTION_WAIT_SECONDS = 10.0
+POOL_SECONDS = 0.5  # the pool knows no deadlines: it is asked again
+STATEMENT_SECONDS = 30
+LOCK_SECONDS = 10
+GRACE_SECONDS = 0.5
 
 _BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
+_LIMITS = "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # The server says so when a prepared statement is gone, or does not fit the schema any more.
 _FORGET = {"26000", "0A000"}
@@ -56,11 +61,42 @@ def connecting_until(deadline: float | None) -> Iterator[None]:
         _request.deadline = None
 
 
+def connect_by(engine: Engine, deadline: float | None) -> Connection:
+    """A connection of the engine's pool, or a new one, by the deadline (monotonic seconds).
+
+    Raises:
+        sqlalchemy.exc.TimeoutError: all were in use.
+    """
+    last_try = time.monotonic() + CONNECTION_WAIT_SECONDS
+    if deadline is not None:
+        last_try = min(last_try, deadline)
+    with connecting_until(deadline):
+        while True:
+            try:
+                return engine.connect()
+            except PoolTimeout:
+                if time.monotonic() + POOL_SECONDS > last_try:
+                    raise
+
+
 class Statement(NamedTuple):
     """A statement with $1, $2... and its parameters; every value travels in its binary form."""
 
     text: str
     params: Sequence[Param]
+
+
+def limits_of(deadline: float | None) -> list[Statement]:
+    """What lets the server give up a transaction's locks and statements by the deadline.
+
+    None where its usual limits do: nothing waits for a lock longer than for that of the request.
+    """
+    seconds = STATEMENT_SECONDS if deadline is None else deadline - time.monotonic()
+    if LOCK_SECONDS <= seconds <= STATEMENT_SECONDS:
+        return []
+    statements = f"{max(1, int((seconds + GRACE_SECONDS / 2) * 1000))}ms"  # a lock says more
+    locks = f"{max(1, int(min(seconds, LOCK_SECONDS) * 1000))}ms"
+    return [Statement(_LIMITS, (statements, locks))]
 
 
 class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statements' columns
@@ -76,6 +112,22 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
         self._known_once = 0
 
     # Any: psycopg's protocol generators and what they return.
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> Any:
+        """As psycopg's, which is looked after ten times a second; it counts in whole seconds."""
+        deadline = getattr(_request, "deadline", None)
+        making = super()._connect_gen(conninfo)
+        ready: Any = None
+        while True:
+            try:
+                wanted = making.send(ready)
+            except StopIteration as made:
+                return made.value
+            ready = yield wanted
+            if deadline is not None and time.monotonic() > deadline:
+                making.close()
+                raise psycopg.errors.ConnectionTimeout("the server did not let us in in time")
+
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Wait for the server, until the request is over.
 
@@ -209,8 +261,11 @@ class Spares:
         return made
 
     def put_back(self, spare: TimedConnection) -> None:
-        """Keep one that is in order."""
-        self._idle.append((os.getpid(), spare))
+        """Keep one that is in order, whatever the server answered; close another one."""
+        if spare.pgconn.transaction_status == TransactionStatus.IDLE:
+            self._idle.append((os.getpid(), spare))
+        else:
+            spare.close()
 
     def close(self) -> None:
         """End those that nobody uses."""
@@ -228,7 +283,4 @@ class Spares:
 # Any: what SQLAlchemy hands a driver.
 def connect(_dialect: Any, _record: Any, args: Any, params: Any) -> TimedConnection:
     """A new connection, made by the deadline of the request that this thread works for."""
-    deadline = getattr(_request, "deadline", None)
-    left = CONNECT_SECONDS if deadline is None else deadline - time.monotonic()
-    seconds = math.ceil(min(CONNECT_SECONDS, max(CONNECT_SECONDS_MIN, left)))
-    return TimedConnection.connect(*args, **{"connect_timeout": seconds, **params})
+    return TimedConnection.connect(*args, **{"connect_timeout": CONNECT_SECONDS, **params})

@@ -170,7 +170,7 @@ class Store:
 
         self._inside.busy = True
         try:
-            with self.dialect.exclusive(mode):
+            with self.dialect.exclusive(mode, deadline):
                 conn = self.dialect.connect(deadline)
                 try:
                     enter("begin")

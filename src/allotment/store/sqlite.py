@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -130,15 +131,15 @@ class SqliteDialect(Dialect):
         if not self.in_memory:
             super().discard(conn)
 
-    def exclusive(self, mode: str) -> AbstractContextManager[None]:
+    def exclusive(self, mode: str, deadline: float | None = None) -> AbstractContextManager[None]:
         """Writers of this process take turns; in memory, readers too."""
         if mode == "read" and not self.in_memory:
             return nullcontext()
-        return self._turn_taken()
+        return self._turn_taken(deadline)
 
     @contextmanager
-    def _turn_taken(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=BUSY_SECONDS):
+    def _turn_taken(self, deadline: float | None) -> Iterator[None]:
+        if not self._turn.acquire(timeout=_patience(deadline)):
             raise Busy("another writer of this process holds the book; try again", phase="begin")
         try:
             yield
@@ -148,7 +149,8 @@ class SqliteDialect(Dialect):
     def begin(self, conn: Connection, mode: str, deadline: float | None = None) -> None:
         """BEGIN for a snapshot, BEGIN IMMEDIATE to write."""
         conn.info["allotment_begin"] = "BEGIN" if mode == "read" else "BEGIN IMMEDIATE"
-        conn.begin()
+        with _busy_until(_raw(conn), deadline):
+            conn.begin()
 
     def execute_all(self, conn: Connection, statements: Sequence[tuple[str, Any]]) -> None:
         """One after the other, in the process."""
@@ -214,11 +216,11 @@ class SqliteDialect(Dialect):
         self, wishes: Sequence[PlainAllocation], deadline: float, enter: Callable[[Phase], None]
     ) -> list[Taken | None]:
         """One transaction without ceremony."""
-        with self._turn_taken(), closing(self.engine.raw_connection()) as lent:
-            raw = lent.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
+        with self._turn_taken(deadline), self.connect(deadline) as conn:
+            raw = _raw(conn)
             enter("begin")
-            raw.execute("BEGIN IMMEDIATE")
+            with _busy_until(raw, deadline):
+                raw.execute("BEGIN IMMEDIATE")
             try:
                 enter("statement")
                 taken = allocate(raw, wishes)
@@ -318,6 +320,27 @@ def _raw(conn: Connection) -> sqlite3.Connection:
     raw = conn.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     return raw
+
+
+def _patience(deadline: float | None) -> float:
+    """How many seconds somebody else is waited for."""
+    if deadline is None:
+        return BUSY_SECONDS
+    return min(BUSY_SECONDS, max(0.0, deadline - time.monotonic()))
+
+
+@contextmanager
+def _busy_until(raw: sqlite3.Connection, deadline: float | None) -> Iterator[None]:
+    """Let the database wait for other processes no longer than the request may."""
+    seconds = _patience(deadline)
+    if seconds == BUSY_SECONDS:  # as connections are made
+        yield
+        return
+    raw.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
 
 def _begin(conn: Connection) -> None:

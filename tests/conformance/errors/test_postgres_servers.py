@@ -210,7 +210,7 @@ def test_a_pool_of_ours_that_is_empty_is_overloaded(
 ) -> None:
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
-    monkeypatch.setattr("allotment.store.postgres.CONNECTION_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("allotment.store.postgres_connection.CONNECTION_WAIT_SECONDS", 0.1)
     monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.2)
     outcomes: list[AllotmentError] = []
 

@@ -72,7 +72,7 @@ def test_a_pool_that_stayed_empty_is_not_waited_for_again(
     """RELIABILITY 2: own pool time-out is not retried, the caller has waited already."""
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
     monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
-    monkeypatch.setattr("allotment.store.postgres.CONNECTION_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("allotment.store.postgres_connection.CONNECTION_WAIT_SECONDS", 0.2)
     monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 4.0)
     with open_book(postgres_url, create=True) as desk, desk.store.reading():
         begun = time.monotonic()

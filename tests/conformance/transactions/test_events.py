@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import select, text
 
 from allotment import LocalDesk
-from allotment.desk import Job
 from allotment.errors import AllotmentError, IdempotencyMismatch, Unauthenticated
 from allotment.model import wire
 from allotment.model.access import Actor
@@ -26,6 +25,7 @@ from allotment.model.queries import CheckBook, GetStatus, ListProjects
 from allotment.operations.perform import Asked
 from allotment.operations.retries import deadline_of
 from allotment.store import schema
+from allotment.teller import Job
 from conformance.dumps import Dumper
 from conformance.transactions.commands import REFUSED, address, fitting
 
@@ -90,6 +90,10 @@ GROUP: list[tuple[Command[Any], str]] = [
 OVER_QUOTA = [(AllocateAddress(subnet="n", owner="void", hostname=f"h{n}"), n) for n in range(7)]
 
 
+def serve_crowd(book: LocalDesk, jobs: list[Job]) -> list[Any]:
+    return book._teller.serve_crowd(jobs)
+
+
 def outcome_of(answer: object) -> str:
     return answer.code if isinstance(answer, AllotmentError) else "done"
 
@@ -102,7 +106,7 @@ def test_each_command_of_a_group_has_one_event_whatever_became_of_the_others(
     before = book.ask(GetStatus(), me).allocations
     jobs = [Job(Asked(me, command), deadline_of(command)) for command, _ in GROUP]
     with one_event_each(book, me, GROUP):
-        assert [outcome_of(one) for one in book._serve_group(jobs)] == [code for _, code in GROUP]
+        assert [outcome_of(one) for one in serve_crowd(book, jobs)] == [code for _, code in GROUP]
     assert book.ask(GetStatus(), me).allocations == before + 1
     assert book.ask(CheckBook(), me).clean
 
@@ -114,7 +118,7 @@ def test_a_group_that_goes_over_a_quota_has_one_event_for_each_command(
     wanted = [(command, "done" if n < 5 else "quota-exceeded") for command, n in OVER_QUOTA]
     jobs = [Job(Asked(me, command), deadline_of(command)) for command, _ in wanted]
     with one_event_each(book, me, wanted):
-        assert [outcome_of(one) for one in book._serve_group(jobs)] == [code for _, code in wanted]
+        assert [outcome_of(one) for one in serve_crowd(book, jobs)] == [code for _, code in wanted]
     assert book.ask(GetQuota(project="void"), me).addresses_used == 5
 
 
@@ -123,7 +127,7 @@ def test_what_was_too_late_to_be_served_has_an_event(book: LocalDesk, me: Actor)
     jobs = [Job(Asked(me, command), time.monotonic() - 1.0) for command, _ in late]
     with one_event_each(book, me, late):
         for job in jobs:
-            assert [outcome_of(one) for one in book._serve_group([job])] == ["deadline-exceeded"]
+            assert [outcome_of(one) for one in serve_crowd(book, [job])] == ["deadline-exceeded"]
 
 
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a group"])
@@ -142,7 +146,7 @@ def test_whoever_may_not_has_an_event_of_it_and_nothing_else(
         with one_event_each(book, actor, [(command, code)] * (1 if alone else 2)):
             if command is hot and not alone:
                 jobs = [Job(Asked(actor, hot), deadline_of(hot))] * 2
-                assert [outcome_of(one) for one in book._serve_group(jobs)] == [code] * 2
+                assert [outcome_of(one) for one in serve_crowd(book, jobs)] == [code] * 2
                 continue
             for _ in range(1 if alone else 2):
                 with pytest.raises(AllotmentError) as refusal:
