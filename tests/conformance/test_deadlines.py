@@ -35,6 +35,7 @@ DEADLINE_SECONDS = 2.0
 LATE_SECONDS = 1.0
 ASKED_SECONDS_APART = 0.3
 CALLERS = 8
+SHOWN = ("transaction_isolation", "transaction_read_only")
 
 
 @pytest.fixture(autouse=True)
@@ -166,3 +167,15 @@ def test_a_server_that_lets_nobody_in_is_waited_for_no_longer_than_the_deadline(
         with pytest.raises(StoreUnavailable), store.reading(deadline=began + 0.5):
             pass
         assert time.monotonic() - began < 0.5 + LATE_SECONDS
+
+
+@pytest.mark.parametrize("seconds", [None, 5.0, 20.0, 3600.0])
+def test_a_question_is_answered_from_one_snapshot_however_long_it_may_take(
+    postgres_desk: LocalDesk, seconds: float | None
+) -> None:
+    """What bounds its locks and statements begins the transaction, and begins it as it should."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    with postgres_desk.store.reading(deadline=deadline) as r:
+        assert [r.conn.scalar(text(f"SHOW {name}")) for name in SHOWN] == ["repeatable read", "on"]
+    with postgres_desk.store.writing(deadline=deadline) as tx:
+        assert [tx.conn.scalar(text(f"SHOW {name}")) for name in SHOWN] == ["read committed", "off"]

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import psycopg
-from psycopg import generators, waiting
+from psycopg import IsolationLevel, generators, waiting
 from psycopg.abc import PQGen
 from psycopg.errors import _WaitTimeout, error_from_result
 from psycopg.pq import ExecStatus, Format, TransactionStatus
@@ -34,7 +34,6 @@ STATEMENT_SECONDS = 30
 LOCK_SECONDS = 10
 GRACE_SECONDS = 0.5
 
-_BEGIN = b"BEGIN ISOLATION LEVEL READ COMMITTED"
 _COMMIT = b"COMMIT"
 _LIMITS = "SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
@@ -164,7 +163,7 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
         try:
             self.pgconn.enter_pipeline_mode()
             if not self.autocommit and self.pgconn.transaction_status == TransactionStatus.IDLE:
-                self._send(_BEGIN, kept)
+                self._send(self._begin(), kept)
             for statement in statements:
                 self._send_prepared(statement, new, kept)
             if commit:
@@ -180,6 +179,11 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
                 raise self._error(result)
         self._known |= new
         return [result for result, keep in zip(found, kept, strict=True) if keep]
+
+    def _begin(self) -> bytes:
+        """As psycopg would begin a transaction."""
+        level = (self.isolation_level or IsolationLevel.READ_COMMITTED).name.replace("_", " ")
+        return f"BEGIN ISOLATION LEVEL {level}{' READ ONLY' if self.read_only else ''}".encode()
 
     def _alone(self, statement: Statement) -> PGresult:
         """One prepared statement that commits by itself: no pipeline is needed."""
