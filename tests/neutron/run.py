@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Run Neutron's own tests on our driver, and ours in Neutron: one command, a quarter of an hour.
 
-It makes `.venv-neutron` from the pinned list beside it (Neutron from PyPI), puts this Allotment
-into it, and runs, in this order: our tests on SQLite, our tests on PostgreSQL, the base set of
-Neutron's API tests, and the further sets (`api_sets.py`). Words choose among them:
+It makes `.venv-neutron` from the list beside it (Neutron from PyPI, all of it pinned with hashes),
+puts this Allotment into it, and runs, in this order: our tests on SQLite, our tests on PostgreSQL,
+the base set of Neutron's API tests, and the further sets (`api_sets.py`). Words choose among them:
 
     python tests/neutron/run.py                 all of it
     python tests/neutron/run.py own             our tests, on both databases
@@ -62,7 +62,7 @@ def environment() -> Path:
         print("preparing .venv-neutron: some minutes, once", flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        _pip(python, "--requirement", str(REQUIREMENTS))
+        _pip(python, "--require-hashes", "--requirement", str(REQUIREMENTS))
         stamp.write_text(wanted)
     # Its entry points are read from the installed package, so it is put there every time.
     _pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
