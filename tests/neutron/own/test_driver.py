@@ -371,13 +371,15 @@ def test_every_error_of_ours_can_be_told_to_neutron() -> None:
 def test_a_book_that_is_not_named_is_told_and_not_guessed(
     fresh_counter: None, cloud: Cloud
 ) -> None:
-    named = cfg.CONF.allotment.database
-    cfg.CONF.set_override("database", None, options.SECTION)
+    named = {one: cfg.CONF.allotment[one] for one in ("database", "server")}
+    for one in named:
+        cfg.CONF.set_override(one, None, options.SECTION)
     try:
         with pytest.raises(AddressBookUnavailable):
             AllotmentPool(None, cloud.context).get_subnet("s")
     finally:
-        cfg.CONF.set_override("database", named, options.SECTION)
+        for one, said in named.items():
+            cfg.CONF.set_override(one, said, options.SECTION)
 
 
 def test_what_may_hold_a_secret_is_in_no_log() -> None:
