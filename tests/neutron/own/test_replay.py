@@ -14,6 +14,7 @@ from cloud_process import PROJECT, Cloud
 from neutron.ipam import exceptions as ipam_exc
 from neutron.ipam import requests as ipam_req
 from neutron_lib import exceptions as n_exc
+from neutron_lib.db import api as db_api
 from oslo_utils import uuidutils
 
 from allotment.doors.neutron.pool import AllotmentPool
@@ -83,12 +84,25 @@ def test_another_request_for_the_same_port_does_not_get_the_same_address(
         caller.allocate(kind, caller.cloud.context)
 
 
-def test_a_release_that_is_repeated_takes_nothing_from_the_next_holder(caller: Caller) -> None:
+def test_a_release_that_is_repeated_is_silent(caller: Caller) -> None:
     address, _ = caller.allocate("any")
     subnet = caller.pool().get_subnet(caller.subnet_id)
     subnet.deallocate(address)
     subnet.deallocate(address)
-    assert caller.allocate("any", caller.cloud.context)[0] == address
+    assert caller.allocate("any", caller.cloud.context)[0] == address, "it is free"
+
+
+def test_what_a_failed_transaction_took_is_not_taken_from_the_next_holder(caller: Caller) -> None:
+    """Somebody released it meanwhile, and another port has it now: that one keeps it."""
+    context = caller.cloud.context
+    with db_api.CONTEXT_WRITER.using(context):
+        address, _ = caller.allocate("specific", context)
+        caller.pool(caller.cloud.context).get_subnet(caller.subnet_id).deallocate(address)
+        caller.port["id"] = uuidutils.generate_uuid()
+        assert caller.allocate("specific")[0] == address
+        context.session.rollback()
+    with pytest.raises(ipam_exc.IpAddressAlreadyAllocated):
+        caller.allocate("specific", caller.cloud.context)
 
 
 def test_a_subnet_is_entered_and_changed_once_however_often_it_is_asked_for(
