@@ -36,6 +36,13 @@ class Cloud:
         with closing(sqlite3.connect(self.path)) as conn:
             conn.executescript(SCHEMA)
 
+    @classmethod
+    def at(cls, path: Path) -> Cloud:
+        """One that is there already."""
+        found = object.__new__(cls)
+        found.path, found.macs = path, 0x80
+        return found
+
     @property
     def url(self) -> str:
         """Where the database is."""

@@ -73,6 +73,11 @@ def chosen(database: str | None, server: str | None) -> Choice:
     return InDatabase(parse_url(database))
 
 
+def is_book_named() -> bool:
+    """Whether the environment or a login says which book is meant, where no option does."""
+    return any(_of_environment()) or credentials.read() is not None
+
+
 def _of_environment() -> tuple[str | None, str | None]:
     database = os.environ.get(DATABASE_VARIABLE) or None
     server = os.environ.get(SERVER_VARIABLE) or None

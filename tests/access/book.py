@@ -6,8 +6,12 @@ Invariant: what the book holds and what the oracle is told are made by the same 
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from access.oracle import Policy
@@ -39,6 +43,9 @@ class Book:
         self.tree: dict[str, Thing] = {}
         self.ids: dict[str, str] = {}
         self.grants: dict[str, list[Grant]] = {}
+        self.kept: dict[str, Any] = {}  # what is beside it, made once
+        self.folder = Path(tempfile.mkdtemp(prefix="allotment-access-"))
+        weakref.finalize(self, shutil.rmtree, self.folder)
         self._numbers = itertools.count(1)
 
     def do(self, command: c.Command[Any]) -> Any:

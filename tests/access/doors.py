@@ -188,6 +188,8 @@ def command_line(play: Play, who: Who, line: Line) -> Verdict:
     lookup, brings = line.words[0] == "lookup", line.words[0] == "import"
     output = "json" if line.writes or lookup or brings else OUTPUTS[play.turn() % len(OUTPUTS)]
     done = play.run(line, who, output)
+    if line.told is not None and done.stdout:
+        return files.verdict_of_told(json.loads(done.stdout)["items"], *line.told)
     if brings and done.stdout:
         return files.verdict_of_row(json.loads(done.stdout)["items"][-1])
     assert done.exit_code in EXITS, (line.words, done.exit_code, done.output)

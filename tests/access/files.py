@@ -45,6 +45,27 @@ def verdict_of_row(row: dict[str, Any]) -> tuple[str, Any]:
     return "allowed", None
 
 
+def verdict_of_told(items: list[dict[str, Any]], kind: str, about: str) -> tuple[str, Any]:
+    """What became of one of the things that a Neutron and the book differ in, or of its row.
+
+    Without a kind, all of them are the answer, by their names in the book.
+    """
+    if not kind:
+        return "allowed", {one["subject"].replace("subnet pool ", "neutron-pool-")
+                           .replace("subnet ", "neutron-subnet-") for one in items}  # fmt: skip
+    key = "subject" if "fate" in (items or [{}])[0] else "source"
+    found = [one for one in items if one["kind"] == kind and one[key].startswith(about)]
+    if not found:
+        return "unseen", None
+    (one,) = found
+    if "outcome" in one:
+        return verdict_of_row(one)
+    if one["fate"] == "repaired":
+        return "allowed", True
+    assert one["fate"] == "failed", one
+    return REFUSED.get(one["code"], "allowed"), None
+
+
 def csv_of(*rows: dict[str, str]) -> File:
     """A CSV file of these rows."""
     columns = list(dict.fromkeys(["kind", "prefix", *(name for row in rows for name in row)]))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import click
 from msgspec import UNSET
 
+from access import clouds
 from access.book import Book
 from access.oracle import Policy
 from access.scenes import Scene
@@ -32,21 +33,20 @@ ASKS_NOBODY = {
     ("logout",): "forgets what this machine keeps, and tells no server",
     ("serve",): "is the service, whose door is another",
 }
-OF_NEUTRON = {
-    ("import", "neutron"): "reads a Neutron's database, and asks as `import netbox` does",
-    ("neutron", "reconcile"): "reads a Neutron's database, and asks as the driver does",
-}
-"""They need a Neutron beside the book (tests/doors/neutron); who may, is tried by what they ask."""
 AT_THE_BOOK_ONLY = {("init",): "makes a book: where the database is, by whoever may write to it"}
 
 
 class Line(NamedTuple):
-    """What is said, and how an answer is made of what is printed."""
+    """What is said, and how an answer is made of what is printed.
+
+    Of many things that are told, `told` is which one is looked at: its kind, and what it is about.
+    """
 
     words: Words
     answer: Callable[[Any], Any] = lambda printed: printed
     input: str | None = None
     writes: bool = True
+    told: tuple[str, str] | None = None
 
 
 def _given(word: str, value: Any) -> Words:
@@ -238,6 +238,8 @@ def lines(book: Book, played: list[Scene]) -> Iterator[Scene]:
     yield from (only(words, about) for words, about in told)
     both = ["subnet", "update", "sibling", "--tag", "t", "--range", "10.1.16.2-10.1.16.9"]
     yield only(both, Request("UpdateSubnet", ("sibling",), batched=True), writes=True)
+    for scene in clouds.lines(book):
+        yield scene._replace(asked=lambda s=scene: Line(s.asked().words, told=s.asked().told))
     for kind, text, about in imports(book):
         yield Scene(
             "",

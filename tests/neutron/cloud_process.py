@@ -29,8 +29,16 @@ NOT_SAID = constants.ATTR_NOT_SPECIFIED
 PROJECT = "0123456789abcdef0123456789abcdef"
 
 
-def configure(neutron_url: str, book_url: str | None, driver: str = "allotment") -> None:
-    """Say which databases and which driver; to be called once in a process, before anything."""
+def configure(
+    neutron_url: str,
+    book_url: str | None,
+    driver: str = "allotment",
+    token_file: str | None = None,
+) -> None:
+    """Say which databases and which driver; to be called once in a process, before anything.
+
+    With a token's file, the book's URL is a service's.
+    """
     neutron_config.register_common_config_options()
     db_options.set_defaults(cfg.CONF)
     options.register(cfg.CONF)
@@ -41,7 +49,9 @@ def configure(neutron_url: str, book_url: str | None, driver: str = "allotment")
     cfg.CONF.set_override("notify_nova_on_port_status_changes", False)
     cfg.CONF.set_override("notify_nova_on_port_data_changes", False)
     if book_url is not None:
-        cfg.CONF.set_override("database", book_url, options.SECTION)
+        where = "database" if token_file is None else "server"
+        cfg.CONF.set_override(where, book_url, options.SECTION)
+    cfg.CONF.set_override("token_file", token_file, options.SECTION)
     logging.disable(logging.WARNING)
 
 

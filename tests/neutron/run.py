@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Run Neutron's own tests on our driver, and ours in Neutron: one command, a quarter of an hour.
 
-It makes `.venv-neutron` from the pinned list beside it (Neutron from PyPI), puts this Allotment
-into it, and runs, in this order: our tests on SQLite, our tests on PostgreSQL, the base set of
-Neutron's API tests, and the further sets (`api_sets.py`). Words choose among them:
+It makes `.venv-neutron` from the list beside it (Neutron from PyPI, all of it pinned with hashes),
+puts this Allotment into it, and runs, in this order: our tests on SQLite, on PostgreSQL and with
+the book at a service, the base set of Neutron's API tests, and the further sets
+(`api_sets.py`). Words choose among them:
 
     python tests/neutron/run.py                 all of it
-    python tests/neutron/run.py own             our tests, on both databases
+    python tests/neutron/run.py own             our tests, on both databases and at a service
     python tests/neutron/run.py base further    Neutron's own
     python tests/neutron/run.py base -k ports   what it does not know goes to pytest
 
@@ -30,6 +31,7 @@ ROOT = HERE.parents[1]
 VENV = ROOT / ".venv-neutron"
 REQUIREMENTS = HERE / "requirements.txt"
 SETS = ("own", "base", "further")
+ON = ("sqlite", "postgresql", "service")
 WORKERS = min(os.cpu_count() or 1, 4)
 
 
@@ -40,8 +42,8 @@ def main() -> int:
     python = environment()
     failed = []
     if "own" in asked:
-        runs = {one: run_own(python, one, more) for one in ("sqlite", "postgresql")}
-        failed += [f"own tests on {database}" for database, code in runs.items() if code]
+        runs = {one: run_own(python, one, more) for one in ON}
+        failed += [f"own tests on {one}" for one, code in runs.items() if code]
     for name, sets in (("base", BASE), ("further", FURTHER)):
         if name in asked and run_neutron_s(python, sets, more) != 0:
             failed.append(f"Neutron's {name} set")
@@ -62,7 +64,7 @@ def environment() -> Path:
         print("preparing .venv-neutron: some minutes, once", flush=True)
         shutil.rmtree(VENV, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        _pip(python, "--requirement", str(REQUIREMENTS))
+        _pip(python, "--require-hashes", "--requirement", str(REQUIREMENTS))
         stamp.write_text(wanted)
     # Its entry points are read from the installed package, so it is put there every time.
     _pip(python, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
@@ -75,7 +77,7 @@ def _pip(python: Path, *words: str) -> None:
 
 
 def run_own(python: Path, database: str, more: list[str]) -> int:
-    """Our own tests, with Neutron and the book on one kind of database."""
+    """Our own tests, with Neutron and the book on one kind of database, or at a service."""
     print(f"--- own tests, {database}", flush=True)
     places = (HERE, HERE / "own", ROOT / "tests")
     return _pytest(

@@ -237,3 +237,37 @@ def test_another_database_is_told_as_such(tmp_path: Path) -> None:
     done = run("import", "neutron", f"sqlite:///{tmp_path}/empty.db", "--dry-run")
     assert done.exit_code == 7
     assert "is it the right one" in done.stderr
+
+
+def test_database_without_a_source_is_neutron_s_where_the_environment_names_the_book(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    furnish(cloud)
+    book = {"ALLOTMENT_DATABASE": f"sqlite:///{tmp_path}/book.db"}
+    words = ["import", "neutron", "--database", cloud.url, "--output", "json"]
+    for outcome in ("imported", "unchanged"):
+        done = CliRunner().invoke(root, words, env=book)
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["counts"][outcome] == 9
+
+
+def test_database_without_a_source_is_refused_where_nothing_names_the_book(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    """Else a slip would fill the user's own book."""
+    nobody = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    for words in (["--database", cloud.url], []):
+        done = CliRunner().invoke(root, ["import", "neutron", *words], env=nobody)
+        assert done.exit_code == 2, done.output
+    assert [one.name for one in tmp_path.iterdir()] == ["neutron.db"]
+
+
+def test_an_address_whose_subnet_was_refused_says_by_what_code(
+    cloud: Cloud, source: Source, seat: DeskSeat
+) -> None:
+    cloud.subnet("10.0.0.0/24", network="one")
+    cloud.port(cloud.subnet("10.0.0.0/25", network="one"), "10.0.0.7")
+    cloud.port(cloud.subnet("10.0.0.0/26", network="one"), "10.0.0.8")
+    refused = [row for row in bring_in(seat, source).rows if row.outcome is Outcome.REFUSED]
+    assert {row.kind for row in refused} == {"subnet", "address"}
+    assert {row.code for row in refused} == {"overlap"}

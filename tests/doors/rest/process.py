@@ -13,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 PATIENCE_SECONDS = 60.0
 MARK = "the first administrator's token, shown once: "
@@ -56,6 +57,8 @@ class Process:
 
     def client(self, verify: ssl.SSLContext | bool = True, **headers: str) -> httpx.Client:
         """A client with the token."""
+        import httpx  # not where Neutron is
+
         known = {"authorization": f"Bearer {self.token}"} | headers
         return httpx.Client(base_url=self.url, headers=known, verify=verify, timeout=30)
 

@@ -1,27 +1,32 @@
 """Neutron's own plug-in on our driver, in this process; every test ends with the two at one.
 
-Which databases: `NEUTRON_ON`, `sqlite` or `postgresql`. Neutron keeps its engine for the life of a
-process, so a run has one Neutron and one book, and each test its own networks.
+Where: `NEUTRON_ON`, which is `sqlite` or `postgresql` for both databases, or `service` for a
+Neutron on SQLite whose book is at a service. Neutron keeps its engine for the life of a process, so
+a run has one Neutron and one book, and each test its own networks.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import cloud_process
 import pytest
+from book_service import BookService
 from cloud_process import Cloud
 
-from allotment import local_owner, open_book
+import allotment
+from allotment import open_book
 from allotment.bootstrap import open_neutron
 from allotment.doors.exchange.seat import DeskSeat
 from allotment.doors.neutron import counter
 from allotment.doors.neutron.findings import Finding
 from allotment.doors.neutron.plan import Plan
 from allotment.doors.neutron.reconcile import Reconciliation, mend
+from allotment.model.access import local_owner
 from allotment.model.queries import CheckBook
 from postgres_server import Run
 
@@ -29,18 +34,44 @@ ON = os.environ.get("NEUTRON_ON", "sqlite")
 
 
 class Databases(NamedTuple):
-    """Where Neutron is, and where the book."""
+    """Where Neutron is, and where the book: a database, or a service with a token's file."""
 
     neutron: str
     book: str
+    token_file: str | None = None
+
+    @contextmanager
+    def seat(self) -> Iterator[DeskSeat]:
+        """At the desk of the book, from outside Neutron."""
+        if self.token_file is None:
+            with open_book(self.book) as desk:
+                yield DeskSeat(desk, local_owner("test"))
+            return
+        token = Path(self.token_file).read_text("ascii")
+        with allotment.connect(self.book, token=token) as remote:
+            yield DeskSeat(remote, remote.actor)
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BookService]:
+    """The service that keeps the book."""
+    made = BookService(tmp_path_factory.mktemp("service"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
     """The databases of this run."""
-    if ON == "sqlite":
+    if ON != "postgresql":
         folder = tmp_path_factory.mktemp("databases")
-        yield Databases(f"sqlite:///{folder}/neutron.db", f"sqlite:///{folder}/book.db")
+        book, token_file = f"sqlite:///{folder}/book.db", None
+        if ON == "service":
+            service = request.getfixturevalue("service")
+            book, token_file = service.url, str(service.token_file)
+        yield Databases(f"sqlite:///{folder}/neutron.db", book, token_file)
         return
     run = Run.open()
     server = run.postgres()
@@ -57,7 +88,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
 @pytest.fixture(scope="session")
 def plugin(databases: Databases) -> Iterator[Cloud]:
     """The one Neutron of this run."""
-    cloud_process.configure(databases.neutron, databases.book)
+    cloud_process.configure(databases.neutron, databases.book, token_file=databases.token_file)
     cloud_process.make_tables()
     yield Cloud()
     cloud_process.close()
@@ -73,9 +104,8 @@ class Auditor:
         """What differs now, however young; mended if told to."""
         with (
             open_neutron(self._databases.neutron, snapshot=False) as tables,
-            open_book(self._databases.book) as desk,
+            self._databases.seat() as seat,
         ):
-            seat = DeskSeat(desk, local_owner())
             comparison = Reconciliation(seat, tables, Plan(), young_seconds=-3600)
             found = []
             for finding in comparison.findings():

@@ -15,11 +15,8 @@ import netaddr
 import pytest
 from cloud_process import Cloud
 
-from allotment import open_book
-from allotment.doors.exchange.seat import DeskSeat
 from allotment.doors.neutron.plan import Plan
 from allotment.doors.neutron.subnet_pools import PoolBook
-from allotment.model.access import local_owner
 from allotment.model.queries import GetSubnetPool
 
 pytestmark = pytest.mark.skipif(
@@ -40,7 +37,7 @@ class Workers:
         self._started: list[subprocess.Popen[str]] = []
 
     def start(self, job: str, network: str, subnet: str = "-", count: int = 1) -> None:
-        words = [*self._databases, job, network, subnet, str(count)]
+        words = [*self._databases[:2], job, network, subnet, str(count)]
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", str(self._script), *words],
             stdin=subprocess.PIPE,
@@ -141,8 +138,7 @@ def test_of_one_project_s_many_requests_no_more_are_granted_than_its_quota(
     cidrs = [one["cidr"] for one in told if "cidr" in one]
     assert len(set(cidrs)) == len(cidrs)
     assert netaddr.IPSet(cidrs).size == 64 * len(cidrs), "none overlaps another"
-    with open_book(databases.book) as desk:
-        seat = DeskSeat(desk, local_owner("test"))
+    with databases.seat() as seat:
         book = PoolBook(seat, Plan())
         found = seat.ask(GetSubnetPool(pool=f"neutron-pool-{pool}"))
         assert all(book.used(found, project) <= 256 for project in projects)

@@ -8,13 +8,18 @@ database, and before its commit. Neutron repeats what it may; what it gives up i
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+import netaddr
 import pytest
-from cloud_process import Cloud
+from cloud_process import PROJECT, Cloud
 from faults import desk_fails, every_error_kept, neutron_fails
+from neutron.objects import ports as port_obj
 from neutron_lib import exceptions as n_exc
+from neutron_lib.db import api as db_api
 from oslo_db import exception as db_exc
+from oslo_utils import uuidutils
 
 STEPS_MAX = 200
 Run = Callable[[], object]
@@ -97,35 +102,73 @@ def a_subnet_that_changes(cloud: Cloud) -> Run:
 
 
 def several_at_once(cloud: Cloud) -> Run:
-    """As ML2 does it: each port's address in a transaction of its own, before the ports exist."""
+    """As ML2 does it: each port's address in a transaction of its own, then all ports in one."""
     network = cloud.network()
     subnet = cloud.subnet(network, "10.0.0.0/28")["id"]
-    ipam = cloud.plugin.ipam
+    return lambda: Bulk(cloud, network, [{"subnet_id": subnet}] * 3).make_and_remove()
 
-    def make() -> None:
-        context, taken = cloud.context, []
-        wanted = [{"subnet_id": subnet}, {"subnet_id": subnet, "ip_address": "10.9.9.9"}]
+
+def several_of_which_one_cannot_be(cloud: Cloud) -> Run:
+    """Likewise; the last address is of no subnet, so those before it are given back."""
+    network = cloud.network()
+    subnet = cloud.subnet(network, "10.0.0.0/28")["id"]
+    bulk = Bulk(cloud, network, [{"subnet_id": subnet}] * 2 + [{"ip_address": "10.9.9.9"}])
+
+    def refused() -> None:
+        with suppress(n_exc.InvalidIpForNetwork):
+            bulk.make_and_remove()
+
+    return refused
+
+
+class Bulk:
+    """A bulk creation of ports, in the order of ML2's plug-in and with its clean-up."""
+
+    def __init__(self, cloud: Cloud, network: str, wanted: list[dict[str, str]]) -> None:
+        self.cloud, self.network, self.wanted = cloud, network, wanted
+        self.ipam = cloud.plugin.ipam
+
+    def make_and_remove(self) -> None:
+        context = self.cloud.context
+        ports = [self.port(fixed) for fixed in self.wanted]
+        taken: list[Any] = []
         try:
-            for number, fixed in enumerate(wanted):
-                port = {
-                    "id": f"{number}" * 8 + "-0000-4000-8000-000000000000",
-                    "network_id": network,
-                    "fixed_ips": [dict(fixed)],
-                    "mac_address": "fa:16:3e:00:00:0" + str(number),
-                    "device_owner": "",
-                    "device_id": "",
-                }
-                taken.append((port, ipam.allocate_ips_for_port(context, {"port": port})))
-        except n_exc.NeutronException:
-            for port, ips in taken:
-                ipam.deallocate_ips_from_port(context, {"port": port}, ips)
+            # One by one into the list: what came before a failure is what has to go back.
+            taken.extend(self.ipam.allocate_ips_for_port(context, {"port": port}) for port in ports)
+            self.write(context, ports, taken)
+        except Exception:
+            for port, ips in zip(ports, taken, strict=False):
+                self.ipam.deallocate_ips_from_port(context, {"port": port}, ips)
+            raise
+        for port in ports:
+            self.cloud.delete_port(port["id"])
 
-    return make
+    def port(self, fixed: dict[str, str]) -> dict[str, Any]:
+        made = uuidutils.generate_uuid()
+        return {
+            "id": made,
+            "network_id": self.network,
+            "fixed_ips": [dict(fixed)],
+            "mac_address": f"fa:16:3e:{made[:2]}:{made[2:4]}:{made[4:6]}",
+            "device_owner": "",
+            "device_id": "",
+        }
+
+    @db_api.retry_if_session_inactive()
+    def write(self, context: Any, ports: list[dict[str, Any]], taken: list[Any]) -> None:
+        with db_api.CONTEXT_WRITER.using(context):
+            for port, ips in zip(ports, taken, strict=True):
+                row = {key: port[key] for key in ("id", "network_id", "device_owner", "device_id")}
+                mac = netaddr.EUI(port["mac_address"], dialect=netaddr.mac_unix_expanded)
+                facts = {"admin_state_up": True, "status": "ACTIVE", "project_id": PROJECT}
+                port_obj.Port(context, mac_address=mac, **row, **facts).create()
+                self.ipam.store_ip_allocation_for_port(context, ips, self.network, {"port": port})
 
 
 OPERATIONS = [
     several_addresses,
     several_at_once,
+    several_of_which_one_cannot_be,
     a_port_that_moves,
     a_port_that_swaps_its_address,
     a_subnet_that_comes_and_goes,

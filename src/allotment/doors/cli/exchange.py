@@ -84,19 +84,21 @@ def import_csv(invocation: Invocation, file: BinaryIO, dry_run: bool) -> int:
 @neutron.source_argument
 @_dry_run
 @click.pass_obj
-def import_neutron(invocation: Invocation, source: str, dry_run: bool) -> int:
+def import_neutron(invocation: Invocation, source: str | None, dry_run: bool) -> int:
     """Take over the address space of a running Neutron, for its driver 'allotment'.
 
     Address scopes, subnet pools, subnets with their allocation pools, and the addresses of ports
     are read from Neutron's database, as of one moment. The source is Neutron's configuration file,
-    which also says which book is meant and how it is laid out, or the URL of its database. Ends
-    with 4 when rows were refused.
+    which also says which book is meant and how it is laid out, or the URL of its database. With
+    --database alone, that is Neutron's, and the environment, --server or a login names the book.
+    Ends with 4 when rows were refused.
 
     \b
     Examples:
       allotment import neutron /etc/neutron/neutron.conf --dry-run
       allotment import neutron mysql+pymysql://neutron@db/neutron --output json > report.json
     """
+    source = neutron.source_of(invocation, source)
     conf = neutron.meant(invocation, source)
     report = Report(neutron.shown(source), exchange_neutron.FORMAT, dry_run)
 

@@ -5,12 +5,10 @@ Invariant: what is not in the book as the file has it is told, in every form of 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
-from allotment.doors.cli import csv_text, output
+from allotment.doors.cli import csv_text, json_text, output
 from allotment.doors.cli.invocation import Invocation
 from allotment.doors.cli.safe_text import visible
 from allotment.doors.cli.tables import Column
@@ -41,23 +39,14 @@ def show(invocation: Invocation, report: Report) -> None:
     """Tell what became of the rows."""
     match invocation.output:
         case "json":
-            output.write_all(_json(report))
+            rows = (row.plain() for row in report.rows)
+            output.write_all(json_text.report(report.plain(), rows))
         case "csv":
             names = list(report.rows[0].plain()) if report.rows else ["kind"]
-            rows = (list(row.plain().values()) for row in report.rows)
-            output.write_all(csv_text.lines(names, rows))
+            cells = (list(row.plain().values()) for row in report.rows)
+            output.write_all(csv_text.lines(names, cells))
         case _:
             _tell(invocation, report)
-
-
-def _json(report: Report) -> Iterator[str]:
-    """One document: the counts, then an item on each line."""
-    yield json.dumps(report.plain())[:-1] + ', "items": ['
-    between = "\n  "
-    for row in report.rows:
-        yield between + json.dumps(row.plain())
-        between = ",\n  "
-    yield '\n], "next": null}\n'
 
 
 def _tell(invocation: Invocation, report: Report) -> None:

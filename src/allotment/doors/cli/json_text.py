@@ -6,7 +6,7 @@ Invariant: field names are the model's, integers keep every digit, and one run p
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from allotment.doors.cli.figures import ascii_only
@@ -34,9 +34,20 @@ def listing(items: Iterable[object], cursor: str | None) -> Iterator[str]:
     yield from listing_of_texts((_text(plain(item)) for item in items), cursor)
 
 
+def report(head: Mapping[str, object], items: Iterable[object]) -> Iterator[str]:
+    """What a long work has to tell: fields of the whole, then an item on each line."""
+    yield _text(head)[:-1] + ", "
+    yield from _items(map(_text, items), None)
+
+
 def listing_of_texts(items: Iterable[str], cursor: str | None) -> Iterator[str]:
     """Many resources that are JSON text already."""
-    yield '{"items": ['
+    yield "{"
+    yield from _items(items, cursor)
+
+
+def _items(items: Iterable[str], cursor: str | None) -> Iterator[str]:
+    yield '"items": ['
     before, end = "\n  ", ""
     for item in items:
         yield before + item

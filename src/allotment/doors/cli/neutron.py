@@ -5,14 +5,14 @@ Invariant: Neutron's database is only read; the book is changed only where that 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from allotment.doors.cli import csv_text, output
+from allotment.choice import is_book_named
+from allotment.config import VARIABLE as DATABASE_VARIABLE
+from allotment.doors.cli import csv_text, json_text, output
 from allotment.doors.cli.failures import DONE, UNCLEAN
 from allotment.doors.cli.grammar import DoorGroup
 from allotment.doors.cli.invocation import Invocation
@@ -25,10 +25,29 @@ from allotment.doors.neutron.findings import EXPLAINED, FATES, Fate, Finding
 if TYPE_CHECKING:
     from allotment.doors.neutron.source import Source
 
-source_argument: Final = click.argument("source", metavar="NEUTRON_CONF|URL")
+source_argument: Final = click.argument("source", metavar="[NEUTRON_CONF|URL]", required=False)
 _SHOWN_MAX: Final = 200
 _DONE: Final = (Fate.REPAIRED, Fate.VANISHED)
 _STYLES: Final = {Fate.REPAIRED: "green", Fate.FAILED: "red", Fate.KEPT: "yellow"}
+
+
+def source_of(invocation: Invocation, source: str | None) -> str:
+    """The source that is given; `--database URL` without any is Neutron's, and not the book's.
+
+    Raises:
+        click.UsageError: there is none, or nothing says which book is meant.
+    """
+    if source is not None:
+        return source
+    source, invocation.database = invocation.database, None
+    if source is None:
+        raise click.UsageError("give neutron.conf, or the URL of Neutron's database")
+    if invocation.server is None and not is_book_named():
+        raise click.UsageError(
+            f"--database is Neutron's, where nothing else is; say which book by --server or"
+            f" ${DATABASE_VARIABLE}, or give Neutron's URL without --database"
+        )
+    return source
 
 
 def meant(invocation: Invocation, source: str) -> NeutronConf:
@@ -72,7 +91,9 @@ def neutron_group() -> None:
     help="Leave alone what is so young that a request may still be at it. Default: 600.",
 )
 @click.pass_obj
-def reconcile(invocation: Invocation, source: str, repair: bool, young_seconds: int | None) -> int:
+def reconcile(
+    invocation: Invocation, source: str | None, repair: bool, young_seconds: int | None
+) -> int:
     """Compare Neutron's ports, subnets and subnet pools with the book, and say what differs.
 
     The source is Neutron's configuration file, which also says which book is meant, or the URL of
@@ -86,7 +107,7 @@ def reconcile(invocation: Invocation, source: str, repair: bool, young_seconds: 
     """
     from allotment.doors.neutron.reconcile import YOUNG_SECONDS, Reconciliation, mend
 
-    conf = meant(invocation, source)
+    conf = meant(invocation, source_of(invocation, source))
     young = YOUNG_SECONDS if young_seconds is None else young_seconds
     found: list[Finding] = []
     with progress("comparing") as advance:
@@ -106,23 +127,14 @@ def reconcile(invocation: Invocation, source: str, repair: bool, young_seconds: 
 def _show(invocation: Invocation, found: list[Finding]) -> None:
     match invocation.output:
         case "json":
-            output.write_all(_json(found))
+            counts = Counter(one.fate.value for one in found)
+            head = {"counts": {fate.value: counts[fate.value] for fate in Fate}}
+            output.write_all(json_text.report(head, (one.plain() for one in found)))
         case "csv":
-            names = ["kind", "subject", "neutron", "book", "why", "fate", "detail"]
+            names = ["kind", "subject", "neutron", "book", "why", "fate", "detail", "code"]
             output.write_all(csv_text.lines(names, (list(one.plain().values()) for one in found)))
         case _:
             _tell(invocation, found)
-
-
-def _json(found: list[Finding]) -> Iterator[str]:
-    counts = Counter(one.fate.value for one in found)
-    yield json.dumps({"counts": {fate.value: counts[fate.value] for fate in Fate}})[:-1]
-    yield ', "items": ['
-    between = "\n  "
-    for one in found:
-        yield between + json.dumps(one.plain())
-        between = ",\n  "
-    yield '\n], "next": null}\n'
 
 
 def _tell(invocation: Invocation, found: list[Finding]) -> None:

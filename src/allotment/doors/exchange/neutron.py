@@ -127,7 +127,8 @@ class NeutronImport:
             used.add(one.address)
             told = self._report.row("address", f"{one.address} of {row.id}", one.port_id or "")
             if subnet.row.outcome not in PRESENT:
-                self._report.tell(told, Outcome.REFUSED, "its subnet is not in the book")
+                why = "its subnet is not in the book"
+                self._report.tell(told, Outcome.REFUSED, why, subnet.row.code)
                 continue
             wish = self._address(told, one, command)
             if wish is not None:

@@ -74,7 +74,10 @@ Mend = Callable[[], bool]
 
 @dataclass(slots=True)
 class Finding:
-    """One difference, and how to mend it; `young` is what may still be under way."""
+    """One difference, and how to mend it; `young` is what may still be under way.
+
+    Of one that could not be mended, `detail` and `code` are the error's.
+    """
 
     kind: Kind
     subject: str
@@ -84,6 +87,7 @@ class Finding:
     young: bool = False
     fate: Fate = Fate.FOUND
     detail: str = ""
+    code: str | None = None
 
     def plain(self) -> dict[str, Any]:  # Any: JSON values are of any type
         """As JSON has it."""
@@ -95,4 +99,5 @@ class Finding:
             "why": EXPLAINED[self.kind],
             "fate": self.fate.value,
             "detail": self.detail,
+            "code": self.code,
         }

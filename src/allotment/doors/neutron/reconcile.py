@@ -174,4 +174,4 @@ def mend(finding: Finding) -> None:
     except AllotmentError as error:
         if error.kind in _FATAL:
             raise
-        finding.fate, finding.detail = Fate.FAILED, error.message
+        finding.fate, finding.detail, finding.code = Fate.FAILED, error.message, error.code
