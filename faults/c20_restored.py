@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from allotment.bootstrap import local_owner, open_book
 from allotment.model.events import VerifyAudit
 from allotment.model.queries import CheckBook
 from faults import stage
-from faults.c1_postgres_killed import desk_at
-from faults.crew import Crew, Plan
+from faults.crew import desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.postgres import kill_all, server
@@ -57,23 +55,11 @@ def _one_restore(record: Record, folder: Path) -> None:
         cluster.stop()
         cluster.start()
         url = cluster.url()
-        plan = Plan(
-            folder=folder,
-            pools=stage.build(url),
-            seed=record.seed,
-            processes=2,
-            threads=max(1, record.options.clients // 2),
-            open_desk=partial(desk_at, url),
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 50, 60, pause=0.05)
+        with desks_at_work(record, folder, url, stage.build(url)) as crew:
+            crew.works_again(60, 50)
             backup = _backed_up(cluster, folder)
             crew.works_again(60)
             time.sleep(WORK_SECONDS)
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         kill_all(cluster)
         began = time.monotonic()
         restored = _restored(cluster, folder, backup, archive)

@@ -19,7 +19,7 @@ from allotment.bootstrap import first_token, open_book
 from allotment.client.patience import Patience
 from allotment.model.access import Actor
 from faults import stage
-from faults.crew import Crew, Plan
+from faults.crew import Crew, two_processes
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.postgres import children_of, left_behind, server
@@ -132,16 +132,8 @@ def _at_work(record: Record, folder: Path, url: str, *words: str) -> tuple[Crew,
         secret = first_token(desk)
     assert secret is not None
     service = Service(url, free_port(), *words)
-    plan = Plan(
-        folder=folder,
-        pools=pools,
-        seed=record.seed,
-        processes=2,
-        threads=max(1, record.options.clients // 2),
-        open_desk=partial(desk_at, service.url, secret.reveal()),
-        keyed_share=1.0,
-    )
-    return Crew(plan), service
+    desks = partial(desk_at, service.url, secret.reveal())
+    return Crew(two_processes(record, folder, pools, desks, keyed_share=1.0)), service
 
 
 def desk_at(url: str, token: str, number: int) -> tuple[Any, Actor]:

@@ -13,7 +13,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +24,14 @@ from allotment.errors import AllotmentError
 from allotment.model.commands import AllocateAddresses
 from allotment.model.queries import CheckBook
 from faults import stage
-from faults.c1_postgres_killed import desk_at
 from faults.client import Client
-from faults.crew import Crew, Plan
+from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.ledger import Ledger
 from faults.postgres import children_of, left_behind, server
 from faults.record import Record
 from faults.stage import Pool
-from faults.victims import until
 from postgres_cluster import Cluster
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -53,17 +50,7 @@ def run(record: Record, folder: Path) -> None:
     with server(folder) as cluster:
         url = cluster.url()
         pools = stage.build(url)
-        plan = Plan(
-            folder=folder,
-            pools=pools,
-            seed=record.seed,
-            processes=2,
-            threads=max(1, record.options.clients // 2),
-            open_desk=partial(desk_at, url),
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 20, RECOVERY_SECONDS_MAX, pause=0.05)
+        with desks_at_work(record, folder, url, pools) as crew:
             for _ in range(record.options.rounds):
                 kinds = list(EPISODES)
                 record.chance.shuffle(kinds)
@@ -71,9 +58,6 @@ def run(record: Record, folder: Path) -> None:
                     _episode(record, cluster, crew, kind)
             jumps = Ledger(folder / "ledger-jumps", "jumps")
             _clock_jumps(record, url, pools[-1], jumps)
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         record.findings += left_behind(url)
         ledgers = [*crew.ledgers, folder / "ledger-jumps"]
         record.take(judge(history.read(ledgers), rows.read(url)))
