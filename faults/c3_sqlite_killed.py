@@ -20,13 +20,14 @@ from faults.client import Client
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.ledger import Growth, Ledger
+from faults.parts import shares, side_by_side
 from faults.record import Record
 from faults.stage import Pool
 from faults.victims import Victim, grown, silenced, until
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"kills": 100, "kills_per_book": 100, "threads": 3},
-    "long": {"kills": 10_000, "kills_per_book": 200, "threads": 3},
+    "gate": {"kills": 100, "kills_per_book": 100, "threads": 3, "at_once": 1},
+    "long": {"kills": 10_000, "kills_per_book": 200, "threads": 3, "at_once": 4},
 }
 PATIENCE_SECONDS = 60.0
 IMPORTS_OF_TEN = 1
@@ -39,19 +40,11 @@ ROWS_IMPORTED = 80
 
 
 def run(record: Record, folder: Path) -> None:
-    """Book after book, until there were as many kills as wanted."""
+    """Book after book, some of them side by side, until there were as many kills as wanted."""
     _preload()
-    options = record.options
-    number = 0
-    while record.counts["kills"] < options.kills:
-        number += 1
-        home = folder / f"book-{number}"
-        home.mkdir()
-        left = options.kills - record.counts["kills"]
-        _one_book(record, home, min(left, options.kills_per_book))
-        if number % 5 == 0:
-            record.say(f"{record.counts['kills']} kills, {record.counts['acknowledged']} acks")
-    kills = options.kills
+    kills = record.options.kills
+    parts = [{"kills": share} for share in shares(kills, record.options.at_once)]
+    side_by_side(record, folder, parts, _books)
     record.need(
         {
             "kills": kills,
@@ -62,6 +55,19 @@ def run(record: Record, folder: Path) -> None:
             "kills before a program had an answer": max(1, kills // 100),
         }
     )
+
+
+def _books(record: Record, folder: Path) -> None:
+    options = record.options
+    number = 0
+    while record.counts["kills"] < options.kills:
+        number += 1
+        home = folder / f"book-{number}"
+        home.mkdir()
+        left = options.kills - record.counts["kills"]
+        _one_book(record, home, min(left, options.kills_per_book))
+        if number % 5 == 0:
+            record.say(f"{record.counts['kills']} kills, {record.counts['acknowledged']} acks")
 
 
 def _preload() -> None:
