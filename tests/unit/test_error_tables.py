@@ -106,6 +106,7 @@ SQLITE: dict[int, type[StoreError]] = {
     7: StoreUnavailable,
     2067: ConstraintFailed,
     1555: ConstraintFailed,
+    2579: ConstraintFailed,
     787: ConstraintFailed,
     275: ConstraintFailed,
     1299: ConstraintFailed,
