@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from allotment.bootstrap import local_owner, open_book
-from allotment.desk import LocalDesk
-from allotment.errors import AllotmentError
-from allotment.model.commands import AllocateAddresses
 from allotment.model.queries import CheckBook
 from faults import stage
+from faults.c9_disk_full import postgres_full, sqlite_full
 from faults.client import Client
 from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
@@ -46,7 +43,8 @@ DAY_MS = 24 * 3600 * 1000
 
 def run(record: Record, folder: Path) -> None:
     """Every scarcity, in an order of chance, as many rounds as wanted."""
-    _sqlite_full(record, folder)
+    sqlite_full(record, folder)
+    postgres_full(record, folder, record.options.rounds)
     with server(folder) as cluster:
         url = cluster.url()
         pools = stage.build(url)
@@ -156,43 +154,6 @@ def _say(cluster: Cluster, *statements: str) -> None:
     with psycopg.connect(cluster.url(), autocommit=True) as conn:
         for statement in statements:
             conn.execute(statement)
-
-
-def _sqlite_full(record: Record, folder: Path) -> None:
-    """A SQLite book that may not grow: `store-full`, nothing half done; then it may, and works."""
-    path = folder / "full.db"
-    url = f"sqlite:///{path}"
-    pools = stage.build(url, small=1)
-    with open_book(url) as desk:
-        _limit_pages(desk, path)
-        before = rows.read(url)
-        code = ""
-        try:
-            desk.do(AllocateAddresses(subnet=pools[-1].id, count=20_000), local_owner())
-        except AllotmentError as error:
-            code = error.code
-        if code != "store-full":
-            record.findings.append(f"E2 a full disk was told as {code or 'nothing'}")
-        if len(rows.read(url).held) != len(before.held):
-            record.findings.append("S10 a command that found the disk full changed the book")
-    with open_book(url) as desk:
-        desk.do(AllocateAddresses(subnet=pools[-1].id, count=20_000), local_owner())
-        if not desk.ask(CheckBook(), local_owner()).clean:
-            record.findings.append("S3 the book is not clean after the disk was full")
-    record.counts["episodes: the disk of a SQLite book is full"] += 1
-
-
-def _limit_pages(desk: LocalDesk, path: Path) -> None:
-    from sqlalchemy import event
-
-    with closing(sqlite3.connect(path)) as conn:
-        (pages,) = conn.execute("PRAGMA page_count").fetchone()
-    desk.store.dialect.drop_connections()
-
-    def limit(raw: sqlite3.Connection, _record: object) -> None:
-        raw.execute(f"PRAGMA max_page_count = {pages + 5}")
-
-    event.listen(desk.store.dialect.engine, "connect", limit)
 
 
 def _clock_jumps(record: Record, url: str, pool: Pool, ledger: Ledger) -> None:
