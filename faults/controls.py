@@ -73,7 +73,7 @@ def _killed(kills: int, terms: Terms) -> Callable[[Record, Path], None]:
 
 def _cut(cuts: int, prepare: Callable[[str], None]) -> Callable[[Record, Path], None]:
     def run(record: Record, folder: Path) -> None:
-        record.options.cuts, record.options.clients = cuts, 8
+        record.options.cuts, record.options.clients, record.options.at_once = cuts, 8, 1
         c6_cut_at_commit.run(record, folder, prepare)
 
     return run
