@@ -18,8 +18,8 @@ from faults.record import Record
 from faults.stage import ROOT
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"share_percent": 100, "only": ""},
-    "long": {"share_percent": 100, "only": ""},
+    "gate": {"share_percent": 100, "only": "", "examples": 40},
+    "long": {"share_percent": 100, "only": "", "examples": 300},
 }
 CORE = (
     "*/allotment/desk.py",
@@ -29,7 +29,9 @@ CORE = (
     "*/allotment/model/*",
     "*/allotment/operations/*",
 )
+# A pool of every size (test_exhaustive.py) takes the branches that the others take, and minutes.
 TESTS = (
+    "--ignore=tests/conformance/test_exhaustive.py",
     "tests/unit",
     "tests/conformance",
     "tests/model",
@@ -47,6 +49,7 @@ OF_ITS_OWN = {
     "postgresql": ("*/allotment/store/postgres*.py",),
 }
 OPEN_SHOWN_MAX = 40
+HANGS = "faulthandler_timeout=14400"
 
 
 def run(record: Record, folder: Path) -> None:
@@ -64,8 +67,19 @@ def _measured(record: Record, folder: Path, database: str) -> dict[str, Any]:
     place.mkdir()
     measure = [sys.executable, "-m", "coverage"]
     where = f"--data-file={place}/measured"
-    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *DATABASES[database]]
-    done = _ran([*measure, "run", where, *words, f"--hypothesis-seed={record.seed}", *TESTS])
+    words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "-o", HANGS]
+    os.environ["ALLOTMENT_EXAMPLES"] = str(record.options.examples)
+    done = _ran(
+        [
+            *measure,
+            "run",
+            where,
+            *words,
+            *DATABASES[database],
+            f"--hypothesis-seed={record.seed}",
+            *TESTS,
+        ]
+    )
     if done.returncode != 0:
         record.findings.append(f"T1 the tests on {database}: {done.stdout[-1500:]}")
     _ran([*measure, "combine", "--quiet", where, str(place)])
