@@ -69,17 +69,8 @@ def _measured(record: Record, folder: Path, database: str) -> dict[str, Any]:
     where = f"--data-file={place}/measured"
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "-o", HANGS]
     os.environ["ALLOTMENT_EXAMPLES"] = str(record.options.examples)
-    done = _ran(
-        [
-            *measure,
-            "run",
-            where,
-            *words,
-            *DATABASES[database],
-            f"--hypothesis-seed={record.seed}",
-            *TESTS,
-        ]
-    )
+    words += [*DATABASES[database], f"--hypothesis-seed={record.seed}", *TESTS]
+    done = _ran([*measure, "run", where, *words])
     if done.returncode != 0:
         record.findings.append(f"T1 the tests on {database}: {done.stdout[-1500:]}")
     _ran([*measure, "combine", "--quiet", where, str(place)])
