@@ -115,12 +115,14 @@ def _program_killed(record: Record, url: str, ledger: Path, pools: Sequence[Pool
     seed, threads = record.chance.getrandbits(32), record.options.threads
     ledger.touch()
     victim = Victim(lambda: program(url, ledger, pools, (seed, threads)))
-    if record.chance.random() * 10 < HASTY_OF_TEN:
-        time.sleep(record.chance.uniform(0, 0.2))
-    else:
-        _works(record, ledger, record.chance.randint(1, CHANGES_MAX))
-        time.sleep(record.chance.uniform(0, 0.1))
-    code = victim.kill()
+    try:
+        if record.chance.random() * 10 < HASTY_OF_TEN:
+            time.sleep(record.chance.uniform(0, 0.2))
+        else:
+            _works(record, ledger, record.chance.randint(1, CHANGES_MAX))
+            time.sleep(record.chance.uniform(0, 0.1))
+    finally:  # nor does it outlive a campaign that is ended
+        code = victim.kill()
     if code != -9:
         record.findings.append(f"E1 a program ended by itself: {code}")
     record.counts["kills"] += 1
