@@ -23,6 +23,7 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 CORE = (
     "*/allotment/desk.py",
+    "*/allotment/teller.py",
     "*/allotment/reception.py",
     "*/allotment/errors.py",
     "*/allotment/engine/*",
