@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,8 @@ def _weigh(record: Record, database: str, files: dict[str, Any]) -> None:
     record.counts[f"{database}: lines and branches"] = every
     record.counts[f"{database}: taken"] = taken
     record.notes[f"{database}: taken, %"] = round(share, 2)
+    where = Counter(place.partition(":")[0] for place in left)
+    record.notes[f"{database}: open, by file"] = dict(where.most_common())
     record.notes[f"{database}: open"] = left[:OPEN_SHOWN_MAX]
     if share < record.options.share_percent:
         found = f"{share:.2f} % of the core on {database}, {len(left)} places are open"
