@@ -29,6 +29,7 @@ CAMPAIGNS = {
     "c12": ("faults.suites", "who may do what, through every door"),
     "c16": ("faults.suites", "every field of every record of the audit is tampered with"),
     "c17": ("faults.c17_mutants", "small faults in the code, which the tests must notice"),
+    "c18": ("faults.c18_coverage", "which branches of the core the tests take, on each database"),
     "c19": ("faults.c19_soak", "hours of work with a kill every half minute: nothing grows"),
     "c20": ("faults.c20_restored", "a backup under load is restored and brought to its end"),
     "controls": ("faults.controls", "sabotage that every campaign must notice"),

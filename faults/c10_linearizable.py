@@ -9,15 +9,13 @@ from __future__ import annotations
 import random
 import threading
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from faults import stage
-from faults.c1_postgres_killed import desk_at
-from faults.crew import Crew, Plan
+from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.postgres import kill_all, left_behind, server
@@ -38,25 +36,13 @@ def run(record: Record, folder: Path) -> None:
     with server(folder) as cluster:
         url = cluster.url()
         pools = stage.build(url, small=max(2, options.clients // 4), large=False)
-        plan = Plan(
-            folder=folder,
-            pools=pools,
-            seed=record.seed,
-            processes=2,
-            threads=max(1, options.clients // 2),
-            open_desk=partial(desk_at, url),
-            apart=True,
-        )
-        crew = Crew(plan)
         disturbance = Disturbance(record, cluster)
-        try:
+        with desks_at_work(record, folder, url, pools, apart=True) as crew:
             disturbance.start()
-            _until_enough(record, cluster, crew, disturbance)
-            disturbance.stop()
-            record.findings += crew.finish()
-        finally:
-            disturbance.stop()
-            crew.kill()
+            try:
+                _until_enough(record, cluster, crew, disturbance)
+            finally:
+                disturbance.stop()
         record.findings += left_behind(url)
         events = history.read(crew.ledgers)
         record.say(f"looking for orders of {len(events)} operations")

@@ -10,18 +10,15 @@ import os
 import statistics
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from faults import stage
-from faults.c1_postgres_killed import desk_at
-from faults.crew import Crew, Plan
+from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.postgres import kill_all, left_behind, server
 from faults.record import Record
-from faults.victims import until
 
 SIZES: dict[str, dict[str, Any]] = {
     "gate": {"minutes": 2, "clients": 8, "kill_seconds": 15},
@@ -39,18 +36,8 @@ def run(record: Record, folder: Path) -> None:
     samples: list[tuple[int, int]] = []
     with server(folder) as cluster:
         url = cluster.url()
-        plan = Plan(
-            folder=folder,
-            pools=stage.build(url),
-            seed=record.seed,
-            processes=2,
-            threads=max(1, options.clients // 2),
-            open_desk=partial(desk_at, url),
-            pause_seconds=0.02,
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 20, 60, pause=0.05)
+        pools = stage.build(url)
+        with desks_at_work(record, folder, url, pools, pause_seconds=0.02) as crew:
             end = time.monotonic() + options.minutes * 60
             kill_at = time.monotonic() + options.kill_seconds
             while time.monotonic() < end:
@@ -65,9 +52,6 @@ def run(record: Record, folder: Path) -> None:
                     record.recoveries.append(time.monotonic() - began)
                     record.counts["kills"] += 1
                     kill_at = time.monotonic() + options.kill_seconds
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         record.findings += left_behind(url)
         record.take(judge(history.read(crew.ledgers), rows.read(url)))
     _compare(record, samples)

@@ -1,137 +1,108 @@
-"""C20: a backup is taken while clients work, the server dies, and the backup is brought to its end.
+"""C20: a backup is taken while clients work, the server dies, and the backup is brought to its end,
+and to a moment before it.
 
-Invariant: what is restored is judged as the server itself would be: every acknowledged change is in
-it, and its audit is intact.
+Invariant: what is restored is judged as the server itself would be: every change acknowledged by
+then is in it, nothing asked later is, and its audit is intact.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import time
-from functools import partial
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import psycopg
+from typing import Any, NamedTuple
 
 from allotment.bootstrap import local_owner, open_book
 from allotment.model.events import VerifyAudit
 from allotment.model.queries import CheckBook
 from faults import stage
-from faults.c1_postgres_killed import desk_at
-from faults.crew import Crew, Plan
+from faults.backup import archived, backed_up, rest_archived, restored
+from faults.c20_upgraded import upgraded
+from faults.crew import desks_at_work
 from faults.judge import history, rows
+from faults.judge.history import Event
 from faults.judge.verdict import judge
 from faults.postgres import kill_all, server
 from faults.record import Record
-from faults.victims import until
-from postgres_cluster import SERVER_USER, Cluster
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"restores": 1, "clients": 8},
-    "long": {"restores": 20, "clients": 16},
+    "gate": {"restores": 1, "upgrades": 2, "clients": 8},
+    "long": {"restores": 20, "upgrades": 20, "clients": 16},
 }
 WORK_SECONDS = 3.0
+ANSWERS_LATER = 25
+
+
+class Moment(NamedTuple):
+    """A moment: as the server's clock shows it, and between which two of the ledgers' times."""
+
+    shown: str
+    after: float
+    before: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """This one."""
+        after = time.monotonic()
+        shown = datetime.now(UTC).isoformat()
+        return cls(shown, after, time.monotonic())
 
 
 def run(record: Record, folder: Path) -> None:
-    """Back up, go on, die, restore, judge; as often as wanted."""
+    """Back up, go on, die, restore, judge; as often as wanted. Then upgrades that are killed."""
     for number in range(record.options.restores):
         home = folder / f"restore-{number}"
         home.mkdir(mode=0o755)
         _one_restore(record, home)
         shutil.rmtree(home, ignore_errors=True)
-    record.need({"restores": record.options.restores, "acknowledged": 50})
+    upgraded(record, folder, record.options.upgrades)
+    restores = record.options.restores
+    record.need(
+        {
+            "restores to the end": restores,
+            "restores to a moment": restores,
+            "acknowledged after the moment": restores * ANSWERS_LATER // 2,
+            "acknowledged": restores * 50,
+        }
+    )
 
 
 def _one_restore(record: Record, folder: Path) -> None:
-    archive = _given(folder / "archive")
-    archive.mkdir()
-    _given(archive)
+    archive, backup = folder / "archive", folder / "backup"
     with server(folder) as cluster:
-        with psycopg.connect(cluster.url(), autocommit=True) as conn:
-            conn.execute("ALTER SYSTEM SET archive_mode = on")
-            conn.execute(f"ALTER SYSTEM SET archive_command = 'cp %p {archive}/%f'")
-        cluster.stop()
-        cluster.start()
+        archived(cluster, archive)
         url = cluster.url()
-        plan = Plan(
-            folder=folder,
-            pools=stage.build(url),
-            seed=record.seed,
-            processes=2,
-            threads=max(1, record.options.clients // 2),
-            open_desk=partial(desk_at, url),
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 50, 60, pause=0.05)
-            backup = _backed_up(cluster, folder)
-            crew.works_again(60)
+        with desks_at_work(record, folder, url, stage.build(url)) as crew:
+            crew.works_again(60, 50)
+            backed_up(cluster, backup)
+            crew.works_again(60, ANSWERS_LATER)
+            moment = Moment.now()
+            crew.works_again(60, ANSWERS_LATER)
             time.sleep(WORK_SECONDS)
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         kill_all(cluster)
-        began = time.monotonic()
-        restored = _restored(cluster, folder, backup, archive)
-    try:
-        record.recoveries.append(time.monotonic() - began)
-        record.take(judge(history.read(crew.ledgers), rows.read(restored.url())))
-        with open_book(restored.url()) as desk:
-            if not desk.ask(CheckBook(), local_owner()).clean:
-                record.findings.append("S3 the restored book is not clean")
-            if not desk.ask(VerifyAudit(), local_owner()).intact:
-                record.findings.append("A3 the restored audit is not intact")
-        record.counts["restores"] += 1
-    finally:
-        restored.stop()
-
-
-def _backed_up(cluster: Cluster, folder: Path) -> Path:
-    """A base backup, taken while everybody works."""
-    backup = folder / "backup"
-    program = cluster.installation.programs / "pg_basebackup"
-    how = ("--checkpoint=fast", "--wal-method=fetch")
-    subprocess.run(
-        [program, "-d", cluster.url(), "-D", backup, *how], check=True, capture_output=True
+        rest_archived(cluster, archive)
+    events = history.read(crew.ledgers)
+    record.counts["acknowledged after the moment"] += sum(
+        1 for event in events if event.ok and event.call > moment.before
     )
-    return backup
+    then = history.as_of(history.read(crew.ledgers), moment.after, moment.before)
+    for place, shown, known in (("the end", None, events), ("a moment", moment.shown, then)):
+        began = time.monotonic()
+        made = restored(folder / place.replace(" ", "-"), backup, archive, shown)
+        try:
+            record.recoveries.append(time.monotonic() - began)
+            _judged(record, made.url(), known, f" (restored to {place})")
+            record.counts[f"restores to {place}"] += 1
+        finally:
+            made.stop()
 
 
-def _restored(cluster: Cluster, folder: Path, backup: Path, archive: Path) -> Cluster:
-    """A server of the backup, the archive, and what the dead server had not archived yet."""
-    for segment in (cluster.directory / "data" / "pg_wal").glob("0000*"):
-        if segment.is_file() and not (archive / segment.name).exists():
-            _given(Path(shutil.copy(segment, archive / segment.name)))
-    made = Cluster(folder / "new")
-    data = made.directory / "data"
-    shutil.rmtree(data)
-    shutil.move(backup, data)
-    with (data / "postgresql.auto.conf").open("a") as settings:
-        settings.write(f"restore_command = 'cp {archive}/%f %p'\narchive_mode = off\n")
-    (data / "recovery.signal").touch()
-    for path in (data, *data.rglob("*")):
-        _given(path)
-    data.chmod(0o700)
-    made.start()
-    with psycopg.connect(made.url(), autocommit=True) as conn:
-        ended = until(lambda: not _recovering(conn), 120, pause=0.1)
-    if not ended:
-        raise RuntimeError("the backup did not come to its end")
-    return made
-
-
-def _recovering(conn: psycopg.Connection[Any]) -> bool:
-    row = conn.execute("SELECT pg_is_in_recovery()").fetchone()
-    assert row is not None
-    return bool(row[0])
-
-
-def _given(path: Path) -> Path:
-    """Give a file to the user that the server runs as."""
-    if SERVER_USER is not None and path.exists():
-        os.chown(path, SERVER_USER.pw_uid, SERVER_USER.pw_gid)
-    return path
+def _judged(record: Record, url: str, events: Sequence[Event], where: str) -> None:
+    record.take(judge(events, rows.read(url)), where)
+    with open_book(url) as desk:
+        if not desk.ask(CheckBook(), local_owner()).clean:
+            record.findings.append(f"S3 the book is not clean{where}")
+        if not desk.ask(VerifyAudit(), local_owner()).intact:
+            record.findings.append(f"A3 the audit is not intact{where}")

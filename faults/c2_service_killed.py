@@ -19,9 +19,10 @@ from allotment.bootstrap import first_token, open_book
 from allotment.client.patience import Patience
 from allotment.model.access import Actor
 from faults import stage
-from faults.crew import Crew, Plan
+from faults.crew import Crew, two_processes
 from faults.judge import history, rows
 from faults.judge.verdict import judge
+from faults.parts import shares, side_by_side
 from faults.postgres import children_of, left_behind, server
 from faults.record import Record
 from faults.service import Service, free_port, preload
@@ -29,15 +30,34 @@ from faults.victims import until
 from faults.wire_desk import WireDesk
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"kills": 10, "sqlite_kills": 4, "worker_kills": 1, "clients": 8},
-    "long": {"kills": 1_600, "sqlite_kills": 380, "worker_kills": 20, "clients": 16},
+    "gate": {"kills": 10, "sqlite_kills": 4, "worker_kills": 1, "clients": 8, "at_once": 1},
+    "long": {"kills": 1_600, "sqlite_kills": 380, "worker_kills": 20, "clients": 16, "at_once": 3},
 }
 RECOVERY_SECONDS_MAX = 60.0
 
 
 def run(record: Record, folder: Path) -> None:
-    """First on PostgreSQL, then on SQLite, then worker by worker."""
+    """So many services side by side, each with a book and clients of its own."""
     preload()
+    options = record.options
+    names = ("kills", "sqlite_kills", "worker_kills")
+    each = [shares(getattr(options, name), options.at_once) for name in names]
+    parts = [dict(zip(names, numbers, strict=True)) for numbers in zip(*each, strict=True)]
+    kills, worker_kills = options.kills + options.sqlite_kills, options.worker_kills
+    side_by_side(record, folder, parts, _in_turn)
+    record.need(
+        {
+            "kills": kills,
+            "workers killed": worker_kills,
+            "acknowledged": kills * 2,
+            "unknown, done": max(1, kills // 50),
+            "unknown, not done": max(1, kills // 50),
+        }
+    )
+
+
+def _in_turn(record: Record, folder: Path) -> None:
+    """First on PostgreSQL, then on SQLite, then worker by worker."""
     options = record.options
     with server(folder) as cluster:
         _killed(record, folder, cluster.url(), options.kills)
@@ -50,16 +70,6 @@ def run(record: Record, folder: Path) -> None:
     os.chmod(home, 0o755)
     with server(home) as cluster:
         _workers_killed(record, home, cluster.url(), options.worker_kills)
-    kills = options.kills + options.sqlite_kills
-    record.need(
-        {
-            "kills": kills,
-            "workers killed": options.worker_kills,
-            "acknowledged": kills * 2,
-            "unknown, done": max(1, kills // 50),
-            "unknown, not done": max(1, kills // 50),
-        }
-    )
 
 
 def _killed(record: Record, folder: Path, url: str, kills: int) -> None:
@@ -132,16 +142,8 @@ def _at_work(record: Record, folder: Path, url: str, *words: str) -> tuple[Crew,
         secret = first_token(desk)
     assert secret is not None
     service = Service(url, free_port(), *words)
-    plan = Plan(
-        folder=folder,
-        pools=pools,
-        seed=record.seed,
-        processes=2,
-        threads=max(1, record.options.clients // 2),
-        open_desk=partial(desk_at, service.url, secret.reveal()),
-        keyed_share=1.0,
-    )
-    return Crew(plan), service
+    desks = partial(desk_at, service.url, secret.reveal())
+    return Crew(two_processes(record, folder, pools, desks, keyed_share=1.0)), service
 
 
 def desk_at(url: str, token: str, number: int) -> tuple[Any, Actor]:

@@ -19,24 +19,45 @@ from faults import stage
 from faults.client import Client
 from faults.judge import history, rows
 from faults.judge.verdict import judge
-from faults.ledger import Ledger
+from faults.ledger import Growth, Ledger
+from faults.parts import shares, side_by_side
 from faults.record import Record
 from faults.stage import Pool
 from faults.victims import Victim, grown, silenced, until
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"kills": 100, "kills_per_book": 100, "threads": 3},
-    "long": {"kills": 10_000, "kills_per_book": 200, "threads": 3},
+    "gate": {"kills": 100, "kills_per_book": 100, "threads": 3, "at_once": 1},
+    "long": {"kills": 10_000, "kills_per_book": 200, "threads": 3, "at_once": 4},
 }
 PATIENCE_SECONDS = 60.0
 IMPORTS_OF_TEN = 1
 BIRTHS_PER_BOOK = 2
+HASTY_OF_TEN = 1
+"""Programs that are killed at any moment after their start, whether they work already or not."""
+CHANGES_MAX = 3
+"""The others are killed after so many acknowledged changes, at most."""
 ROWS_IMPORTED = 80
 
 
 def run(record: Record, folder: Path) -> None:
-    """Book after book, until there were as many kills as wanted."""
+    """Book after book, some of them side by side, until there were as many kills as wanted."""
     _preload()
+    kills = record.options.kills
+    parts = [{"kills": share} for share in shares(kills, record.options.at_once)]
+    side_by_side(record, folder, parts, _books)
+    record.need(
+        {
+            "kills": kills,
+            "kills with a request in flight": kills // 3,
+            "kills in the making of a book": 1,
+            "imports killed": kills // 20,
+            "acknowledged": kills,
+            "kills before a program had an answer": max(1, kills // 100),
+        }
+    )
+
+
+def _books(record: Record, folder: Path) -> None:
     options = record.options
     number = 0
     while record.counts["kills"] < options.kills:
@@ -47,16 +68,6 @@ def run(record: Record, folder: Path) -> None:
         _one_book(record, home, min(left, options.kills_per_book))
         if number % 5 == 0:
             record.say(f"{record.counts['kills']} kills, {record.counts['acknowledged']} acks")
-    kills = options.kills
-    record.need(
-        {
-            "kills": kills,
-            "kills with a request in flight": kills // 3,
-            "kills in the making of a book": 1,
-            "imports killed": kills // 20,
-            "acknowledged": kills // 2,
-        }
-    )
 
 
 def _preload() -> None:
@@ -102,18 +113,35 @@ def _killed_at_birth(record: Record, url: str) -> None:
 
 def _program_killed(record: Record, url: str, ledger: Path, pools: Sequence[Pool]) -> None:
     seed, threads = record.chance.getrandbits(32), record.options.threads
-    began = time.monotonic()
+    ledger.touch()
     victim = Victim(lambda: program(url, ledger, pools, (seed, threads)))
-    if not until(lambda: grown(ledger, 0), PATIENCE_SECONDS):
-        record.findings.append(f"L1 a program did not come to work again within {PATIENCE_SECONDS}")
-    record.recoveries.append(time.monotonic() - began)
-    time.sleep(record.chance.uniform(0, 0.1))
-    code = victim.kill()
+    try:
+        if record.chance.random() * 10 < HASTY_OF_TEN:
+            time.sleep(record.chance.uniform(0, 0.2))
+        else:
+            _works(record, ledger, record.chance.randint(1, CHANGES_MAX))
+            time.sleep(record.chance.uniform(0, 0.1))
+    finally:  # nor does it outlive a campaign that is ended
+        code = victim.kill()
     if code != -9:
         record.findings.append(f"E1 a program ended by itself: {code}")
     record.counts["kills"] += 1
-    if any(event.unknown for event in history.read([ledger])):
+    events = history.read([ledger])
+    if any(event.unknown for event in events):
         record.counts["kills with a request in flight"] += 1
+    if all(event.unknown for event in events):
+        record.counts["kills before a program had an answer"] += 1
+
+
+def _works(record: Record, ledger: Path, changes: int) -> None:
+    """Wait until a program was told that so many changes are done."""
+    began = time.monotonic()
+    if not until(lambda: grown(ledger, 0), PATIENCE_SECONDS):
+        record.findings.append(f"L1 a program did not come to work again within {PATIENCE_SECONDS}")
+    record.recoveries.append(time.monotonic() - began)
+    seen = Growth(ledger)
+    if not until(lambda: seen.changes() >= changes, PATIENCE_SECONDS, pause=0.004):
+        record.findings.append(f"L1 a program was told of no change within {PATIENCE_SECONDS} s")
 
 
 def program(url: str, ledger: Path, pools: Sequence[Pool], chance: tuple[int, int]) -> None:

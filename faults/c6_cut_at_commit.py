@@ -23,6 +23,7 @@ from faults.judge import history, rows
 from faults.judge.history import Event
 from faults.judge.verdict import judge
 from faults.ledger import Ledger
+from faults.parts import shares, side_by_side
 from faults.postgres import left_behind, server
 from faults.record import Record
 from faults.service import Service, free_port, preload
@@ -30,16 +31,37 @@ from faults.victims import Victim, until
 from faults.wire_desk import WireDesk
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"cuts": 500, "clients": 8, "half_open": 0},
-    "long": {"cuts": 20_000, "clients": 16, "half_open": 5},
+    "gate": {"cuts": 500, "clients": 8, "half_open": 0, "at_once": 1},
+    "long": {"cuts": 20_000, "clients": 16, "half_open": 5, "at_once": 3},
 }
 PATIENCE_SECONDS = 7_200.0
 SILENCE_SECONDS_MAX = 90.0
 
 
 def run(record: Record, folder: Path, prepare: Callable[[str], object] = lambda _: None) -> None:
-    """Cut as often as wanted, then judge; `prepare` spoils the book, in a control."""
+    """Cut several wires side by side, as often as wanted; `prepare` spoils the book, in a control.
+
+    Each has a service, a book and clients of its own.
+    """
     preload()
+    cuts = record.options.cuts
+    parts = [{"cuts": share} for share in shares(cuts, record.options.at_once)]
+    side_by_side(record, folder, parts, partial(_one_wire, prepare=prepare))
+    record.counts["cuts"] = sum(n for name, n in record.counts.items() if name.startswith("cut "))
+    at_commit = sum(n for name, n in record.counts.items() if name.endswith("at commit"))
+    record.counts["cuts at COMMIT"] = at_commit
+    record.need(
+        {
+            "cuts": cuts,
+            "cuts at COMMIT": cuts // 5,
+            "unknown outcomes resolved": cuts // 20,
+            "unknown, done": max(1, cuts // 100),
+            "unknown, not done": max(1, cuts // 100),
+        }
+    )
+
+
+def _one_wire(record: Record, folder: Path, prepare: Callable[[str], object]) -> None:
     with server(folder) as cluster:
         url = cluster.url()
         pools = stage.build(url)
@@ -83,25 +105,12 @@ def run(record: Record, folder: Path, prepare: Callable[[str], object] = lambda 
 
 
 def _weigh(record: Record, events: list[Event]) -> None:
-    cuts = record.options.cuts
     asked = [event for event in events if event.unknown and event.key is not None]
     record.counts["unknown outcomes"] = len(asked)
     record.counts["unknown outcomes resolved"] = sum(1 for event in asked if event.fates)
     for event in asked:
         if len(event.fates) < 3:
             record.findings.append(f"D3 {event.name} was resolved {len(event.fates)} times of 3")
-    record.counts["cuts"] = sum(n for name, n in record.counts.items() if name.startswith("cut "))
-    at_commit = sum(n for name, n in record.counts.items() if name.endswith("at commit"))
-    record.counts["cuts at COMMIT"] = at_commit
-    record.need(
-        {
-            "cuts": cuts,
-            "cuts at COMMIT": cuts // 5,
-            "unknown outcomes resolved": cuts // 20,
-            "unknown, done": max(1, cuts // 100),
-            "unknown, not done": max(1, cuts // 100),
-        }
-    )
 
 
 def desk_at(url: str, token: str, seed: int, _number: int) -> tuple[Any, Actor]:

@@ -11,13 +11,11 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from faults import stage
-from faults.c1_postgres_killed import desk_at
-from faults.crew import Crew, Plan
+from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.postgres import children_of
@@ -44,18 +42,7 @@ def run(record: Record, folder: Path) -> None:
     try:
         cluster.up()
         pools = stage.build(cluster.url)
-        plan = Plan(
-            folder=folder,
-            pools=pools,
-            seed=record.seed,
-            processes=2,
-            threads=max(1, record.options.clients // 2),
-            open_desk=partial(desk_at, cluster.url),
-            pause_seconds=0.05,
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 20, TAKEOVER_SECONDS_MAX, pause=0.1)
+        with desks_at_work(record, folder, cluster.url, pools, pause_seconds=0.05) as crew:
             for number in range(record.options.failovers):
                 _failover(record, cluster, crew, paused=number % 2 == 1)
                 record.say(
@@ -63,9 +50,6 @@ def run(record: Record, folder: Path) -> None:
                     f" away for {record.recoveries[-1]:.1f} s"
                 )
             time.sleep(2)
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         events = history.read(crew.ledgers)
         record.take(judge(events, rows.read(cluster.libpq_url)))
     finally:

@@ -9,32 +9,26 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from allotment.bootstrap import local_owner, open_book
-from allotment.desk import LocalDesk
-from allotment.errors import AllotmentError
-from allotment.model.commands import AllocateAddresses
 from allotment.model.queries import CheckBook
 from faults import stage
-from faults.c1_postgres_killed import desk_at
+from faults.c9_disk_full import postgres_full, sqlite_full
 from faults.client import Client
-from faults.crew import Crew, Plan
+from faults.crew import Crew, desks_at_work
 from faults.judge import history, rows
 from faults.judge.verdict import judge
 from faults.ledger import Ledger
 from faults.postgres import children_of, left_behind, server
 from faults.record import Record
 from faults.stage import Pool
-from faults.victims import until
 from postgres_cluster import Cluster
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -49,21 +43,12 @@ DAY_MS = 24 * 3600 * 1000
 
 def run(record: Record, folder: Path) -> None:
     """Every scarcity, in an order of chance, as many rounds as wanted."""
-    _sqlite_full(record, folder)
+    sqlite_full(record, folder)
+    postgres_full(record, folder, record.options.rounds)
     with server(folder) as cluster:
         url = cluster.url()
         pools = stage.build(url)
-        plan = Plan(
-            folder=folder,
-            pools=pools,
-            seed=record.seed,
-            processes=2,
-            threads=max(1, record.options.clients // 2),
-            open_desk=partial(desk_at, url),
-        )
-        crew = Crew(plan)
-        try:
-            until(lambda: crew.acks > 20, RECOVERY_SECONDS_MAX, pause=0.05)
+        with desks_at_work(record, folder, url, pools) as crew:
             for _ in range(record.options.rounds):
                 kinds = list(EPISODES)
                 record.chance.shuffle(kinds)
@@ -71,9 +56,6 @@ def run(record: Record, folder: Path) -> None:
                     _episode(record, cluster, crew, kind)
             jumps = Ledger(folder / "ledger-jumps", "jumps")
             _clock_jumps(record, url, pools[-1], jumps)
-            record.findings += crew.finish()
-        finally:
-            crew.kill()
         record.findings += left_behind(url)
         ledgers = [*crew.ledgers, folder / "ledger-jumps"]
         record.take(judge(history.read(ledgers), rows.read(url)))
@@ -172,43 +154,6 @@ def _say(cluster: Cluster, *statements: str) -> None:
     with psycopg.connect(cluster.url(), autocommit=True) as conn:
         for statement in statements:
             conn.execute(statement)
-
-
-def _sqlite_full(record: Record, folder: Path) -> None:
-    """A SQLite book that may not grow: `store-full`, nothing half done; then it may, and works."""
-    path = folder / "full.db"
-    url = f"sqlite:///{path}"
-    pools = stage.build(url, small=1)
-    with open_book(url) as desk:
-        _limit_pages(desk, path)
-        before = rows.read(url)
-        code = ""
-        try:
-            desk.do(AllocateAddresses(subnet=pools[-1].id, count=20_000), local_owner())
-        except AllotmentError as error:
-            code = error.code
-        if code != "store-full":
-            record.findings.append(f"E2 a full disk was told as {code or 'nothing'}")
-        if len(rows.read(url).held) != len(before.held):
-            record.findings.append("S10 a command that found the disk full changed the book")
-    with open_book(url) as desk:
-        desk.do(AllocateAddresses(subnet=pools[-1].id, count=20_000), local_owner())
-        if not desk.ask(CheckBook(), local_owner()).clean:
-            record.findings.append("S3 the book is not clean after the disk was full")
-    record.counts["episodes: the disk of a SQLite book is full"] += 1
-
-
-def _limit_pages(desk: LocalDesk, path: Path) -> None:
-    from sqlalchemy import event
-
-    with closing(sqlite3.connect(path)) as conn:
-        (pages,) = conn.execute("PRAGMA page_count").fetchone()
-    desk.store.dialect.drop_connections()
-
-    def limit(raw: sqlite3.Connection, _record: object) -> None:
-        raw.execute(f"PRAGMA max_page_count = {pages + 5}")
-
-    event.listen(desk.store.dialect.engine, "connect", limit)
 
 
 def _clock_jumps(record: Record, url: str, pool: Pool, ledger: Ledger) -> None:

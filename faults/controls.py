@@ -7,6 +7,8 @@ the campaign is red, by the law that was broken.
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +20,12 @@ from allotment.model.commands import AllocateAddress
 from faults import c1_postgres_killed, c6_cut_at_commit
 from faults.c1_postgres_killed import Terms
 from faults.record import Record
+from faults.suites import tested
 
 SIZES: dict[str, dict[str, Any]] = {"gate": {"only": ""}, "long": {"only": ""}}
 ASYNCHRONOUS = "?options=-c%20synchronous_commit%3Doff"
 PREPARED = 10
+_CELL = re.compile(r" by .+: (allowed, and should be|tells, or does not tell,)")
 
 
 def _no_arbiter(url: str) -> None:
@@ -69,8 +73,20 @@ def _killed(kills: int, terms: Terms) -> Callable[[Record, Path], None]:
 
 def _cut(cuts: int, prepare: Callable[[str], None]) -> Callable[[Record, Path], None]:
     def run(record: Record, folder: Path) -> None:
-        record.options.cuts, record.options.clients = cuts, 8
+        record.options.cuts, record.options.clients, record.options.at_once = cuts, 8, 1
         c6_cut_at_commit.run(record, folder, prepare)
+
+    return run
+
+
+def _unfiltered(door: str) -> Callable[[Record, Path], None]:
+    """The access matrix at one door: a cell that is let through against the oracle is Z2."""
+
+    def run(record: Record, folder: Path) -> None:
+        words = ["-n", "0", "-p", "faults.unfiltered_door", "-k", f"{door} and sqlite and oracles"]
+        done = tested([*words, "-m", "not long", "tests/access/test_matrix.py"], dict(os.environ))
+        cells = [line for line in done.stdout.splitlines() if _CELL.search(line)]
+        record.findings += [f"Z2 {cell.removeprefix('E').strip()}" for cell in cells]
 
     return run
 
@@ -103,6 +119,16 @@ CONTROLS = {
         "the audit is not in the transaction: it differs from the book",
         "A1",
         _killed(2, Terms(prepare=_audit_of_its_own)),
+    ),
+    "unfiltered": Control(
+        "the service asks as the owner: who may not see, sees at that door",
+        "Z2",
+        _unfiltered("rest"),
+    ),
+    "unfiltered-feed": Control(
+        "the stream of events asks as the owner: it tells of what may not be seen",
+        "Z2",
+        _unfiltered("feed"),
     ),
 }
 

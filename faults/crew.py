@@ -12,19 +12,27 @@ import random
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from allotment.bootstrap import local_owner, open_book
+from allotment.desk import LocalDesk
 from allotment.errors import AllotmentError
 from allotment.model.access import Actor
 from faults.client import AnyDesk, Client
 from faults.ledger import Ledger
+from faults.record import Record
 from faults.stage import Pool
 from faults.victims import Victim, until
 
 WORK, RESOLVE, END = 0, 1, 2
 LEAVE_SECONDS = 180.0
+BEGIN_SECONDS = 60.0
+ANSWERS_TO_BEGIN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,54 @@ class Plan:
     counts: bool = True
     hasty_share: float = 0.0
     pause_seconds: float = 0.0
+
+
+# Any: other fields of a plan, by name.
+def two_processes(
+    record: Record,
+    folder: Path,
+    pools: Sequence[Pool],
+    open_desk: Callable[[int], tuple[AnyDesk, Actor]],
+    **others: Any,
+) -> Plan:
+    """The clients that a campaign was asked for, in two processes."""
+    return Plan(
+        folder=folder,
+        pools=pools,
+        seed=record.seed,
+        processes=2,
+        threads=max(1, record.options.clients // 2),
+        open_desk=open_desk,
+        **others,
+    )
+
+
+def desk_at(url: str, _number: int) -> tuple[LocalDesk, Actor]:
+    """A desk of a process's own, and the owner of the book."""
+    return open_book(url), local_owner()
+
+
+@contextmanager
+def at_work(record: Record, plan: Plan) -> Iterator[Crew]:
+    """A crew that has begun to work; at the end all it asked is known, or found stuck."""
+    crew = Crew(plan)
+    try:
+        if crew.works_again(BEGIN_SECONDS, ANSWERS_TO_BEGIN) is None:
+            record.findings.append(f"L1 a crew did not begin to work within {BEGIN_SECONDS} s")
+        yield crew
+        record.findings += crew.finish()
+    finally:
+        crew.kill()
+
+
+@contextmanager
+def desks_at_work(
+    record: Record, folder: Path, url: str, pools: Sequence[Pool], **others: Any
+) -> Iterator[Crew]:
+    """A crew that opens the book by itself, as embedded programs do."""
+    plan = two_processes(record, folder, pools, partial(desk_at, url), **others)
+    with at_work(record, plan) as crew:
+        yield crew
 
 
 class Crew:
@@ -73,10 +129,10 @@ class Crew:
         """Everybody's ledger."""
         return [self.plan.folder / f"ledger-{n}" for n in range(self.plan.processes)]
 
-    def works_again(self, seconds: float) -> float | None:
-        """Wait until something is acknowledged; how long that took, None: it did not come."""
+    def works_again(self, seconds: float, answers: int = 1) -> float | None:
+        """Wait until so much is acknowledged; how long that took, None: it did not come."""
         began, before = time.monotonic(), self.acks
-        if until(lambda: self.acks > before, seconds, pause=0.005):
+        if until(lambda: self.acks >= before + answers, seconds, pause=0.005):
             return time.monotonic() - began
         return None
 

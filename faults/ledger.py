@@ -15,6 +15,32 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+CHANGES = ("take", "give")
+
+
+class Growth:
+    """What has come to a ledger that somebody else writes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = self._changes = 0
+        self._asked: set[str] = set()
+
+    def changes(self) -> int:
+        """How many changes were acknowledged in it so far."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            facts = json.loads(line)
+            if facts.get("op") in CHANGES:
+                self._asked.add(facts["n"])
+            elif facts.get("code") == "ok" and facts["n"] in self._asked:
+                self._changes += 1
+        return self._changes
+
 
 class Ledger:
     """One file, written by many threads, which share its syncs."""

@@ -150,6 +150,11 @@ class Cluster:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether the postmaster lives."""
+        return self._process is not None and self._process.poll() is None
+
     def url(self, database: str = "postgres") -> str:
         """Return the URL over TCP; psql finds the unix socket in `directory` too."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"

@@ -68,3 +68,20 @@ def _enter(events: dict[str, Event], facts: dict[str, Any]) -> None:
     else:
         event = events[name]
         event.back, event.code, event.got = facts["t"], facts["code"], facts.get("got")
+
+
+def as_of(events: Iterable[Event], after: float, before: float) -> list[Event]:
+    """What is known of a book that stands still at a moment between two times.
+
+    What was asked later is left out: a book that holds it holds what nobody asked for. What was
+    asked before and answered later may be in it or not; what became of it was told later still.
+    """
+    then = []
+    for event in events:
+        if event.call > before:
+            continue
+        event.fates = []
+        if event.back >= after:
+            event.back, event.code, event.got = inf, UNKNOWN, None
+        then.append(event)
+    return then

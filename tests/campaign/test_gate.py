@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from faults import suites
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 550
@@ -55,6 +56,22 @@ def test_nothing_is_lost_and_nothing_given_twice_when(name: str) -> None:
     assert "verdict    green" in campaign(name, "--size", "gate")
 
 
-@pytest.mark.parametrize("sabotage", ["asynchronous", "audit-apart"])
+@pytest.mark.parametrize("sabotage", ["asynchronous", "audit-apart", "unfiltered-feed"])
 def test_sabotage_is_noticed(sabotage: str) -> None:
     campaign("controls", "--only", sabotage)
+
+
+@pytest.mark.parametrize(
+    ("name", "some"),
+    [("c11", "edge and memory"), ("c12", "role_it_needs"), ("c16", "changed_places")],
+)
+def test_a_campaign_that_is_a_suite_runs_it(name: str, some: str) -> None:
+    """Its own command, on a few of its tests: all of them run with the tests anyway."""
+    assert "verdict    green" in campaign(name, "--only", some)
+
+
+def test_the_suites_of_campaigns_are_among_the_tests() -> None:
+    """At their gate size, which is what runs with the tests: nothing of it is left out there."""
+    paths = [path for paths in suites.PATHS.values() for path in paths]
+    assert all((ROOT / path).exists() for path in paths)
+    assert all(path.startswith("tests/") for path in paths)

@@ -214,3 +214,29 @@ def test_a_ledger_s_torn_last_line_is_no_line(tmp_path: Path) -> None:
     found = {event.name: event for event in history.read([tmp_path / "ledger"])}
     assert found[first].ok
     assert found[second].unknown
+
+
+def as_of_three(*held: tuple[str, int, str]) -> set[str]:
+    """Asked and told before the moment, asked before and told after it, and asked after it."""
+    told = [
+        took("w.1", 0, 1, (100, A)),
+        took("w.2", 4, 7, (101, B)),
+        took("w.3", 8, 9, (102, "id-c")),
+    ]
+    book = a_book(*held)
+    names = {A: "w.1", B: "w.2", "id-c": "w.3"}
+    book.done = [done(names[one], (address, one)) for _, address, one in held]
+    return judge(history.as_of(told, 5, 6), book, counters=True).laws
+
+
+def test_a_book_of_a_moment_holds_what_was_acknowledged_by_then() -> None:
+    assert as_of_three((NET, 100, A)) == set()
+    assert as_of_three() == {"D1"}
+
+
+def test_a_book_of_a_moment_may_hold_what_was_answered_later() -> None:
+    assert as_of_three((NET, 100, A), (NET, 101, B)) == set()
+
+
+def test_a_book_of_a_moment_holds_nothing_that_was_asked_later() -> None:
+    assert "D2" in as_of_three((NET, 100, A), (NET, 102, "id-c"))

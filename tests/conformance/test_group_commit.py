@@ -567,6 +567,22 @@ def test_those_who_cannot_wait_are_told_by_a_thread_of_the_groups_own() -> None:
     group.close()
 
 
+@pytest.mark.parametrize("leaders", [1, 2])
+def test_a_group_has_no_more_threads_than_may_lead_and_none_keeps_a_program_alive(
+    leaders: int,
+) -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words], leaders)
+    for word in ("a", "b", "c", "d"):
+        told: Future[object] = Future()
+        group.submit_soon(word, told.set_result)
+        assert told.result(SECONDS_MAX) == word.upper()
+        while group._leading:
+            pass
+    assert 1 <= len(group._threads) <= leaders
+    assert all(thread.daemon for thread in group._threads)
+    group.close()
+
+
 def test_a_closed_group_refuses_what_nobody_would_serve() -> None:
     group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
     told: list[object] = []

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
-from uuid import UUID
 
 import pytest
-from sqlalchemy import delete, insert, inspect, select, text
+from sqlalchemy import inspect, select, text
 
 from allotment import Address, LocalDesk, Prefix, open_book
 from allotment.bootstrap import _dialect, clock
@@ -24,43 +21,8 @@ from allotment.model.commands import (
 from allotment.model.grants import CreateGrant, CreateToken, GetQuota, SetQuota, TargetKind
 from allotment.model.queries import CheckBook, GetStatus, ListAllocations
 from allotment.store import schema, settings, upgrade
-from allotment.store.session import Store, Write
-
-SCOPE, PROJECT, SUBNET, HELD = (UUID(int=(4 << 76) + (8 << 60) + n) for n in range(4))
-LOWEST = Address("10.0.0.0").value
-WISH = (
-    b'{"do":"AllocateAddress","idempotency_key":null,"subnet":"n","scope":null,"fallbacks":[],'
-    b'"address":null,"method":"any","placement":null,"interface":null,"status":"active",'
-    b'"owner":"j","identifier":null,"hostname":null,"mac":null,"description":"","tags":[]}'
-)
-ANSWER = json.dumps(
-    {
-        "id": str(HELD),
-        "subnet_id": str(SUBNET),
-        "address": "10.0.0.1",
-        "status": "active",
-        "project_id": str(PROJECT),
-        "project": "j",
-        "identifier": None,
-        "hostname": None,
-        "mac": None,
-        "description": "",
-        "tags": [],
-        "created_at": 1,
-    }
-)
-OLD_FUNCTIONS = (  # by name and arguments as schema 0001 had them
-    """
-    CREATE FUNCTION allotment_allocate(uuid, bigint, uuid, text, text, text, text, text, text, text,
-      text) RETURNS TABLE (taken_family smallint, taken bytea)
-    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of the old schema'; END $$
-    """,
-    """
-    CREATE FUNCTION allotment_allocate_many(uuid, bigint, uuid[], text[], text[], text[], text[],
-      text[], text[], text[], text[]) RETURNS TABLE (taken_family smallint, taken bytea)
-    LANGUAGE plpgsql AS $$ BEGIN RAISE 'of the old schema'; END $$
-    """,
-)
+from allotment.store.session import Store
+from old_book import ANSWER, HELD, SUBNET, WISH, make_old_book
 
 
 @pytest.fixture
@@ -70,52 +32,12 @@ def postgres_url(blank_postgres_url: str) -> str:
 
 
 @pytest.fixture
-def old_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def old_url(database_url: str) -> str:
     """A database with a small book in it, as the version with schema 0001 left it."""
     if database_url == "sqlite://":
         pytest.skip("a book in memory ends with its one connection")
-    dialect = _dialect(database_url)
-    with monkeypatch.context() as patch:
-        patch.setattr(upgrade, "HEAD", "0001")
-        assert upgrade.upgrade(dialect)
-    store = Store(dialect, clock)
-    with store.writing() as tx:
-        fill(tx)
-        if dialect.concurrent:
-            for statement in OLD_FUNCTIONS:
-                tx.run(text(statement))
-    store.close()
+    make_old_book(database_url)
     return database_url
-
-
-def fill(tx: Write) -> None:
-    """One address of a /28 held, by a keyed command."""
-
-    def place(name: str, first: int, last: int) -> dict[str, object]:
-        return {name: SUBNET, "first": LOWEST + first, "last": LOWEST + last}
-
-    named = {"created_at": 1, "version": 1, "description": ""}
-    tx.run(delete(schema.setting).where(schema.setting.c.name != settings.SECRET))
-    tx.run(insert(schema.project), {"id": PROJECT, "name": "j", **named})
-    tx.run(
-        text("INSERT INTO address_scope (id, name, created_at) VALUES (:id, 's', 1)").bindparams(
-            id=SCOPE if tx.dialect.concurrent else SCOPE.bytes
-        )
-    )
-    shape = {"scope_id": SCOPE, "family": 4, "length": 28}
-    subnet = {"id": SUBNET, "name": "n", "first": LOWEST, "placement": "lowest"}
-    tx.run(insert(schema.subnet), {**subnet, **shape, **named})
-    entry = {"parent_id": SCOPE, "kind": "subnet"}
-    tx.run(insert(schema.prefix), {**place("holder_id", 0, 15), **shape, **entry})
-    tx.run(insert(schema.allocation_pool), place("subnet_id", 1, 14))
-    tx.run(insert(schema.free_extent), {**place("container_id", 2, 14), "available_at": 0})
-    held = {"id": HELD, "created_at": 1, "status": "active", "project_id": PROJECT}
-    tx.run(insert(schema.allocation), {"subnet_id": SUBNET, "address": LOWEST + 1, **held})
-    event = {"at": 1, "actor": "local:old", "command": WISH.decode(), "answer": ANSWER}
-    tx.run(insert(schema.event).inline(), event)
-    digest = hashlib.sha256(WISH).digest()
-    kept = {"request_hash": digest, "answer": ANSWER.encode(), "created_at": 1}
-    tx.run(insert(schema.idempotency), {"actor": "local:old", "key": "k", **kept})
 
 
 @pytest.fixture

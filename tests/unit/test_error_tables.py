@@ -106,6 +106,7 @@ SQLITE: dict[int, type[StoreError]] = {
     7: StoreUnavailable,
     2067: ConstraintFailed,
     1555: ConstraintFailed,
+    2579: ConstraintFailed,
     787: ConstraintFailed,
     275: ConstraintFailed,
     1299: ConstraintFailed,
@@ -233,6 +234,27 @@ def test_the_text_decides_nothing(text: str) -> None:
     assert type(postgres_errors.translate(Raised(text), "statement")) is StoreError
     locked = sqlite3.OperationalError(text)
     assert type(sqlite_errors.translate(locked, "statement")) is StoreError
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "name"),
+    [
+        (787, "FOREIGN KEY constraint failed", "foreign_key"),
+        (1555, "UNIQUE constraint failed: idempotency.actor, idempotency.key", "idempotency_pkey"),
+        (2067, "UNIQUE constraint failed: idempotency.actor, idempotency.key", "idempotency_pkey"),
+        (2067, "UNIQUE constraint failed: other.column", "other.column"),
+        (275, "CHECK constraint failed: idempotency.actor, idempotency.key", None),
+        (1811, "prefix_overlap", "prefix_overlap"),
+    ],
+)
+def test_sqlite_s_words_become_the_constraint_s_name(
+    code: int, said: str, name: str | None
+) -> None:
+    error = sqlite3.IntegrityError(said)
+    error.sqlite_errorcode = code
+    translated = sqlite_errors.translate(error, "statement")
+    assert isinstance(translated, ConstraintFailed)
+    assert translated.constraint == (said.partition(": ")[2] if name is None else name)
 
 
 def every(kind: type[AllotmentError]) -> list[type[AllotmentError]]:
