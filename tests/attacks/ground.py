@@ -12,30 +12,13 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from allotment import Prefix, open_book
+from allotment import open_book
 from allotment.bootstrap import first_token
 from allotment.desk import LocalDesk
 from allotment.doors.rest.doorkeeper import Doorkeeper
-from allotment.doors.rest.settings import Rates, Settings
-from allotment.model.access import Actor, local_owner
-from allotment.model.commands import (
-    AllocateAddress,
-    Batch,
-    CreateAddressScope,
-    CreateProject,
-    CreateSubnet,
-    CreateSubnetPool,
-)
+from described_book import PATIENT, describe
 from live_server import LiveServer
 
-ME: Actor = local_owner("local:test")
-PLAN = (
-    CreateProject(name="payments"),
-    CreateAddressScope(name="blue"),
-    CreateSubnetPool(name="corp", scope="blue", prefixes=(Prefix("10.0.0.0/8"),)),
-    CreateSubnet(name="office", scope="blue", prefix=Prefix("10.1.0.0/16")),
-    AllocateAddress(subnet="office", hostname="web-1", identifier="vm-17", owner="payments"),
-)
 SECONDS_MAX = 10.0
 ANSWER_BYTES_MAX = 8 << 20
 
@@ -69,9 +52,8 @@ class Ground:
         secret = first_token(desk)
         assert secret is not None, "the book is new"
         self.token = secret.reveal()
-        desk.do(Batch(commands=PLAN), ME)
-        settings = Settings(log_requests=False, rates=Rates(failures=None))
-        self.server = LiveServer(desk, settings, doorkeeper)
+        describe(desk, office="10.1.0.0/16")
+        self.server = LiveServer(desk, PATIENT, doorkeeper)
         self.place = urlsplit(self.server.url)
 
     @property

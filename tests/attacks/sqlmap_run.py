@@ -23,31 +23,13 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from allotment import Prefix, open_book
-from allotment.bootstrap import first_token
+from allotment import open_book
 from allotment.doors.rest import openapi
-from allotment.doors.rest.settings import Rates, Settings
-from allotment.model.access import local_owner
-from allotment.model.commands import (
-    AllocateAddress,
-    Batch,
-    CreateAddressScope,
-    CreateProject,
-    CreateSubnet,
-    CreateSubnetPool,
-)
-from live_server import LiveServer
+from attacks.ground import Ground
 from postgres_server import Run
 
 FOUND = ("sqlmap identified the following injection point", "is vulnerable")
 CLEAN = "do not appear to be injectable"
-PLAN = (
-    CreateProject(name="payments"),
-    CreateAddressScope(name="blue"),
-    CreateSubnetPool(name="corp", scope="blue", prefixes=(Prefix("10.0.0.0/8"),)),
-    CreateSubnet(name="office", scope="blue", prefix=Prefix("10.1.0.0/24")),
-    AllocateAddress(subnet="office", hostname="web-1", identifier="vm-17", owner="payments"),
-)
 NAMES = {
     "subnet": "office",
     "pool": "corp",
@@ -136,14 +118,10 @@ def main() -> None:
     server = run.postgres()
     url = server.create_database()
     with open_book(url, create=True) as desk, tempfile.TemporaryDirectory() as folder:
-        secret = first_token(desk)
-        assert secret is not None
-        desk.do(Batch(commands=PLAN), local_owner("local:test"))
-        settings = Settings(log_requests=False, rates=Rates(failures=None))
-        service = LiveServer(desk, settings)
+        service = Ground(desk)
         found, tried, late = [], 0, 0
-        for shot in islice(shots(service.url), 0, None, options.every):
-            said = fire(shot, secret.reveal(), options, folder)
+        for shot in islice(shots(service.server.url), 0, None, options.every):
+            said = fire(shot, service.token, options, folder)
             tried += 1
             hit = any(word in said for word in FOUND)
             cut = not hit and CLEAN not in said
@@ -151,7 +129,7 @@ def main() -> None:
             found += [shot.what] if hit else []
             told = "INJECTABLE" if hit else "cut short" if cut else "clean"
             print(f"{told:10} {shot.what}", flush=True)
-        service.close()
+        service.server.close()
     server.drop_database(url)
     server.close()
     run.close()

@@ -25,7 +25,8 @@ from allotment.model.address import parse_address
 from allotment.model.grants import CreateGrant, CreateToken, RevokeToken, TargetKind
 from allotment.model.prefix import parse_prefix
 from attacks import corpora
-from attacks.ground import ME, Ground, Told, told
+from attacks.ground import Ground, Told, told
+from described_book import ME
 
 Hit = str | None
 Trial = Callable[[Ground, int], Iterator[Hit]]

@@ -6,7 +6,6 @@ Invariant: the desk is real, on a SQLite file, here or behind a server; nothing 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from allotment.doors.cli.app import root
-from live_server import LiveServer, make_book
+from live_server import LiveServer
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,6 @@ class Line:
         return json.loads(result.stderr)
 
 
-@pytest.fixture(scope="session")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The file of an empty book, and the token of its administrator."""
-    path = tmp_path_factory.mktemp("template") / "book.db"
-    return path, make_book(path)
-
-
 @pytest.fixture
 def book(admin: tuple[Path, str], tmp_path: Path) -> Path:
     """The file of an empty book for this test."""
@@ -93,14 +85,8 @@ def book(admin: tuple[Path, str], tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own colours the output or says where the book is."""
-    for name in list(os.environ):
-        if name.startswith("ALLOTMENT_") and name != "ALLOTMENT_TEST_POSTGRES":
-            monkeypatch.delenv(name)
-    for name in ("FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def on_a_plain_machine(plain_environment: None) -> None:
+    """Every test of this door."""
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ claim is shown on a file of our own as well.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from allotment.model.queries import (
     ListSubnets,
 )
 from allotment.model.wire import plain
-from live_server import LiveServer, copy_of, make_book
+from live_server import LiveServer, copy_of
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "files"
@@ -48,22 +47,9 @@ _OWN = (
 )
 
 
-@pytest.fixture(scope="session")
-def admin(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The file of an empty book, and the token of its administrator."""
-    path = tmp_path_factory.mktemp("template") / "book.db"
-    return path, make_book(path)
-
-
 @pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's own says where the book is."""
-    for name in list(os.environ):
-        if name.startswith("ALLOTMENT_") and name != "ALLOTMENT_TEST_POSTGRES":
-            monkeypatch.delenv(name)
-    for name in ("FORCE_COLOR", "NO_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def on_a_plain_machine(plain_environment: None) -> None:
+    """Every test of this door."""
 
 
 @pytest.fixture(params=["local", "server"])

@@ -12,18 +12,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from allotment import Prefix
-from allotment.doors.rest.settings import Rates, Settings
-from allotment.model.access import Actor, Role, local_owner
-from allotment.model.commands import (
-    AllocateAddress,
-    Batch,
-    CreateAddressScope,
-    CreateProject,
-    CreateSubnet,
-    CreateSubnetPool,
-)
+from allotment.model.access import Role
 from allotment.model.grants import CreateGrant, CreateToken, TargetKind
+from described_book import ME, PATIENT, describe
 from live_server import LiveServer, make_book
 
 CHECKS = (
@@ -43,27 +34,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A service whose book holds what the description's examples name."""
     path = tmp_path_factory.mktemp("described") / "book.db"
     make_book(path)
-    settings = Settings(log_requests=False, rates=Rates(failures=None))  # many are refused here
-    server = LiveServer(f"sqlite:///{path}", settings)
-    plan = (
-        CreateProject(name="payments"),
-        CreateAddressScope(name="blue"),
-        CreateSubnetPool(name="corp", scope="blue", prefixes=(Prefix("10.0.0.0/8"),)),
-        CreateSubnet(name="office", scope="blue", prefix=Prefix("10.1.0.0/24")),
-        AllocateAddress(subnet="office", hostname="web-1", identifier="vm-17", owner="payments"),
-    )
-    server.desk.do(Batch(commands=plan), local_owner("local:test"))
+    server = LiveServer(f"sqlite:///{path}", PATIENT)
+    describe(server.desk)
     yield server
     server.close()
 
 
 def token_of(service: LiveServer, role: Role | None, name: str) -> str:
     """A new token with a role on everything, or with none."""
-    me: Actor = local_owner("local:test")
-    made = service.desk.do(CreateToken(name=name), me)
+    made = service.desk.do(CreateToken(name=name), ME)
     if role is not None:
         service.desk.do(
-            CreateGrant(actor=f"token:{name}", role=role, target=TargetKind.INSTALLATION), me
+            CreateGrant(actor=f"token:{name}", role=role, target=TargetKind.INSTALLATION), ME
         )
     return made.secret.reveal()
 
