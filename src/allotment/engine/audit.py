@@ -12,6 +12,7 @@ from allotment.model.extent import Extent
 
 Finding = tuple[str, str, bool]
 """The rule broken, what was found, and whether the free extents are what is wrong."""
+_SHOWN = 3
 
 
 def audit_pools(
@@ -29,12 +30,14 @@ def audit_pools(
 
 
 def audit_subnet(
-    whole: Extent, pools: Sequence[Extent], free: Sequence[Extent], held: Iterable[int]
+    whole: Extent, pools: Sequence[Extent], free: Iterable[Extent], held: Iterable[int]
 ) -> Iterator[Finding]:
-    """Free extents and held addresses (in order) of a subnet against its allocation pools."""
-    yield from _audit_free(free, pools)
-    ends = sorted(free)
-    at = pool_at = inside = 0
+    """Free extents and held addresses (both in order) of a subnet against its allocation pools.
+
+    Each is read once, side by side, and not kept: there may be millions.
+    """
+    walk, ladder = _Walk(pools, iter(free)), _Ladder(pools)
+    inside = 0
     previous = None
     for address in held:
         if previous is not None and address <= previous:
@@ -42,17 +45,66 @@ def audit_subnet(
         previous = address
         if not whole.first <= address <= whole.last:
             yield "S2", f"a held address ({address}) is outside the subnet", False
-        while at < len(ends) and ends[at].last < address:
-            at += 1
-        if at < len(ends) and ends[at].first <= address:
+        if walk.is_free(address):
             yield "S3", f"address {address} is free and held at once", True
-        while pool_at < len(pools) and pools[pool_at].last < address:
-            pool_at += 1
-        inside += pool_at < len(pools) and pools[pool_at].first <= address
-    total = size(free) + inside
+        inside += ladder.holds(address, address)
+    yield from walk.findings()
+    total = walk.total + inside
     if total != size(pools):
-        found = f"{size(free)} free and resting + {inside} held = {total}, not {size(pools)}"
+        found = f"{walk.total} free and resting + {inside} held = {total}, not {size(pools)}"
         yield "S3", f"the pools do not add up: {found}", True
+
+
+class _Ladder:
+    """Allocation pools in order, climbed once."""
+
+    def __init__(self, pools: Sequence[Extent]) -> None:
+        self._pools = pools
+        self._at = 0
+
+    def holds(self, first: int, last: int) -> bool:
+        """Whether a run lies in one pool; each run asked about ends no lower than the last one."""
+        while self._at < len(self._pools) and self._pools[self._at].last < last:
+            self._at += 1
+        return self._at < len(self._pools) and self._pools[self._at].first <= first
+
+
+class _Walk:
+    """The free extents of a subnet, in the order of their last addresses, passed one by one."""
+
+    def __init__(self, pools: Sequence[Extent], free: Iterator[Extent]) -> None:
+        self.total = 0
+        self._overlap = False
+        self._outside: list[Extent] = []
+        self._pools = pools
+        self._ladder = _Ladder(pools)
+        self._free = free
+        self._now: Extent | None = None
+        self._next()
+
+    def is_free(self, address: int) -> bool:
+        """Whether an address, not below the one asked about before, is in an extent."""
+        while self._now is not None and self._now.last < address:
+            self._next()
+        return self._now is not None and self._now.first <= address
+
+    def findings(self) -> Iterator[Finding]:
+        """Pass what is left; what is wrong with the extents themselves."""
+        while self._now is not None:
+            self._next()
+        if self._overlap:
+            yield "S3", "free extents overlap", True
+        if self._outside:
+            yield "S3", f"free extents lie outside the pools: {_shown(self._outside)}", True
+
+    def _next(self) -> None:
+        before, self._now = self._now, next(self._free, None)
+        if self._now is None:
+            return
+        self.total += self._now.size
+        self._overlap |= before is not None and self._now.first <= before.last
+        if len(self._outside) < _SHOWN and not self._ladder.holds(*self._now):
+            self._outside += subtract((self._now,), self._pools)
 
 
 def audit_pool(
@@ -89,5 +141,5 @@ def _audit_free(free: Sequence[Extent], home: Sequence[Extent]) -> Iterator[Find
 
 
 def _shown(extents: Iterable[Extent]) -> str:
-    shown = [f"{first:#x}-{last:#x}" for first, last in list(extents)[:3]]
+    shown = [f"{first:#x}-{last:#x}" for first, last in list(extents)[:_SHOWN]]
     return ", ".join(shown)

@@ -104,7 +104,7 @@ def _subnet_faults(r: Read) -> Iterator[Fault]:
         prefix = Prefix.of(row.family, row.first, row.length)
         whole = Extent(prefix.first, prefix.last)
         pools = audit.extents_of(list(ranges.of(row.id, orphans["allocation pools"])))
-        runs = audit.extents_of(list(free.of(row.id, orphans["free extents"])))
+        runs = (Extent(one[1], one[2]) for one in free.of(row.id, orphans["free extents"]))
         addresses = (one[1] for one in held.of(row.id, orphans["allocations"]))
         told = str(prefix)
         gateway = row.gateway if row.gateway_family == row.family else None

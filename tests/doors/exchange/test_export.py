@@ -24,6 +24,7 @@ from allotment.model.commands import (
     CreateSubnetPool,
 )
 from allotment.model.prefix import Prefix
+from allotment.model.queries import ListAllocations
 
 FORMULAS = [
     *(
@@ -89,6 +90,35 @@ def test_lines_end_as_rfc_4180_says(filled: DeskSeat) -> None:
     text = "".join(csv_lines(filled))
     assert text.endswith("\r\n")
     assert text.count("\n") == text.count("\r\n")
+
+
+class Counting:
+    """A seat that remembers which subnets' allocations it was asked for."""
+
+    def __init__(self, seat: DeskSeat) -> None:
+        self.seat = seat
+        self.asked: list[str | None] = []
+
+    def do(self, command: Any, /) -> Any:
+        return self.seat.do(command)
+
+    def ask(self, query: Any, /) -> Any:
+        if isinstance(query, ListAllocations):
+            self.asked.append(query.subnet)
+        return self.seat.ask(query)
+
+
+@pytest.mark.parametrize("scope", [None, "corp"])
+def test_subnets_that_hold_nothing_are_not_asked(filled: DeskSeat, scope: str | None) -> None:
+    for number in range(2, 12):
+        filled.do(CreateSubnet(scope="corp", prefix=Prefix(f"10.0.{number}.0/24")))
+    outside = Address("10.0.3.1")  # the gateway: held, and in no allocation pool
+    filled.do(AllocateAddress(subnet="10.0.3.0/24", address=outside))
+    counting = Counting(filled)
+    found = rows("".join(csv_lines(counting, scope)))
+    held = [row["address"] for row in found if row["kind"] == "allocation" and row["address"]]
+    assert "10.0.3.1" in held
+    assert len(counting.asked) == (3 if scope is None else 2)
 
 
 def test_everything_is_there_containers_first(filled: DeskSeat) -> None:

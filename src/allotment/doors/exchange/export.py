@@ -20,6 +20,7 @@ from allotment.errors import NotFound
 from allotment.model import wire
 from allotment.model.queries import (
     GetAddressScope,
+    GetUtilisation,
     ListAddressScopes,
     ListAllocations,
     ListPrefixAllocations,
@@ -112,8 +113,13 @@ class Contents:
                     yield from self._inside(ListPrefixAllocations(pool=str(pool_id)))
 
     def _allocations(self) -> Iterator[Allocation]:
+        """Subnet by subnet, in their order; those that hold nothing are not asked."""
+        only = None if self.whole else str(self.scopes[0].id)
+        uses = every(self._seat, GetUtilisation(kind="subnet", scope=only))
+        holding = {use.id for use in uses if use.held or use.held_outside}
         for subnet_id in self._subnets:
-            yield from self._inside(ListAllocations(subnet=str(subnet_id)))
+            if subnet_id in holding:
+                yield from self._inside(ListAllocations(subnet=str(subnet_id)))
 
     def _inside(self, query: Any) -> Iterator[Any]:  # Any: a listing of what is held
         """What is held in a container, as long as it is there."""
