@@ -7,6 +7,7 @@ xdist workers.
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +20,8 @@ from postgres_books import Shelf
 from postgres_cluster import Cluster
 from postgres_server import PostgresServer, Run
 
+# As many partitions as every lent book on PostgreSQL is in; none, where it is not set.
+PARTITIONS_VARIABLE = "ALLOTMENT_TEST_PARTITIONS"
 RUN = pytest.StashKey[Run]()
 ROOM = pytest.StashKey[TextIO]()
 
@@ -37,7 +40,8 @@ def postgres_server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 
 def _make_book(url: str) -> None:
-    with open_book(url, create=True):
+    parts = os.environ.get(PARTITIONS_VARIABLE)
+    with open_book(url, create=True, partitions=int(parts) if parts else None):
         pass
 
 

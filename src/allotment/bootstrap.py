@@ -42,17 +42,21 @@ def local_owner() -> Actor:
     return _owner(f"local:{name}")
 
 
-def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk:
+def open_book(
+    database: str | None = None, *, create: bool = False, partitions: int | None = None
+) -> LocalDesk:
     """Open the book of addresses at a database URL.
 
     `database`: `sqlite:///path`, `sqlite://` (in memory) or `postgresql://...`; None: what
     `ALLOTMENT_DATABASE` says, else a file in the user's data folder. A new SQLite file becomes
     a book by itself; any other database only with `create`, which also upgrades an older book.
+    `partitions` puts its big tables into so many parts, on PostgreSQL, while nobody uses it.
 
     Raises:
         SchemaMismatch: the database holds no book, or one of another version.
         StoreUnavailable, Misconfigured: the database cannot be reached, or refuses us.
-        InvalidValue: the URL is none, or the file of the audit's key holds none.
+        InvalidValue: the URL is none, the file of the audit's key holds none, or the book cannot be
+            put into so many partitions.
     """
     from allotment.config import audit_key_file, parse_url
     from allotment.desk import LocalDesk
@@ -65,13 +69,17 @@ def open_book(database: str | None = None, *, create: bool = False) -> LocalDesk
     dialect = _dialect(parse_url(database))
     try:
         upgrade.make_ready(dialect, create=create)
+        if partitions is not None:
+            upgrade.partition(dialect, partitions)
     except BaseException:
         dialect.engine.dispose()
         raise
     return LocalDesk(Store(dialect, clock, sign))
 
 
-def open_desk(choice: Choice, *, create: bool = False, hurried: bool = False) -> tuple[Desk, Actor]:
+def open_desk(
+    choice: Choice, *, create: bool = False, partitions: int | None = None, hurried: bool = False
+) -> tuple[Desk, Actor]:
     """The desk of the book that is meant, and who asks there.
 
     `hurried`: somebody waits at a keyboard, and would rather have no answer than a late one.
@@ -82,7 +90,7 @@ def open_desk(choice: Choice, *, create: bool = False, hurried: bool = False) ->
     from allotment.choice import InDatabase
 
     if isinstance(choice, InDatabase):
-        return open_book(choice.url, create=create), local_owner()
+        return open_book(choice.url, create=create, partitions=partitions), local_owner()
     desk = _connected(choice, hurried=hurried)
     return desk, desk.actor
 

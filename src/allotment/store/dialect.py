@@ -96,6 +96,22 @@ class PlainAllocation(NamedTuple):
     epoch: int | None
 
 
+class Partitions(ABC):
+    """How a database keeps its big tables in parts, where it can."""
+
+    @abstractmethod
+    def cut(self, conn: Connection, count: int) -> bool:
+        """Put the rows of the big tables into so many parts; False: they are there already.
+
+        Raises:
+            InvalidValue: the number is none that can be, or the tables are in another number.
+        """
+
+    @abstractmethod
+    def name(self, conn: Connection) -> None:
+        """Name what the database named by itself in the parts, so that errors are told apart."""
+
+
 class Dialect(ABC):
     """One kind of database."""
 
@@ -106,6 +122,8 @@ class Dialect(ABC):
     """The database as people may read it: no password."""
     concurrent: bool
     """Whether several transactions may write at once, so that locked rows are met."""
+    partitions: Partitions | None = None
+    """How its big tables are put into parts; None: they are not."""
 
     def close(self) -> None:
         """Give every connection back."""

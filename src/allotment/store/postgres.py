@@ -54,6 +54,7 @@ from allotment.store.postgres_connection import (
     limits_of,
 )
 from allotment.store.postgres_errors import translate
+from allotment.store.postgres_partitions import HashPartitions
 from allotment.store.postgres_schema import NATIVE_SCHEMA
 from allotment.store.postgres_values import Scalar, number, rows_of
 from allotment.store.session import Write
@@ -72,6 +73,7 @@ class PostgresDialect(Dialect):
 
     concurrent = True
     errors = (SQLAlchemyError, psycopg.Error)
+    partitions = HashPartitions()
 
     def __init__(self, url: str) -> None:
         place = _place(url)

@@ -6,6 +6,8 @@ Invariant: the state and the phase decide, never the text; what was lost while c
 
 from __future__ import annotations
 
+import re
+
 import psycopg
 
 from allotment.errors import (
@@ -27,6 +29,8 @@ from allotment.errors import (
     StoreUnavailable,
 )
 
+_PART = re.compile(r"_of_[0-9]+\Z")
+"""What a partition adds to the name of a constraint of the whole table."""
 _GONE = "the database went away; try again"
 _STATES: dict[str, tuple[type[StoreError], str]] = {
     "40001": (Serialization, "two changes could not be ordered; try again"),
@@ -71,7 +75,7 @@ def translate(error: Exception, phase: Phase) -> StoreError:
     state = getattr(error, "sqlstate", None)
     if state in _CONSTRAINT_STATES and isinstance(error, psycopg.Error):
         name = error.diag.constraint_name or error.diag.column_name or "unnamed"
-        return ConstraintFailed(name, phase=phase, state=state)
+        return ConstraintFailed(_PART.sub("", name), phase=phase, state=state)
     kind, message = _kind_of(error, state)
     if phase == "commit" and kind is StoreUnavailable:
         kind, message = _LOST

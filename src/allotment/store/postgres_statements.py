@@ -71,5 +71,7 @@ DELETE_ALLOCATIONS = (
     "DELETE FROM allocation WHERE ctid = ANY (ARRAY("
     "SELECT held.ctid FROM unnest($2::bytea[]) AS w (address) CROSS JOIN LATERAL ("
     "SELECT a.ctid FROM allocation a WHERE a.subnet_id = $1 AND a.address = w.address"
-    " LIMIT 1) AS held))"
+    " LIMIT 1) AS held)) AND tableoid = (SELECT a.tableoid FROM allocation a"
+    " WHERE a.subnet_id = $1 AND a.address = ($2::bytea[])[1] LIMIT 1)"
 )
+"""A subnet is in one partition, where there are any; a place in another one is another row."""

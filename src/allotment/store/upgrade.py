@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
-from allotment.errors import Busy, SchemaMismatch
+from allotment.errors import Busy, InvalidValue, SchemaMismatch
 from allotment.store import settings
 from allotment.store.schema import HEAD
 
@@ -26,6 +26,7 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('allotment upgrade'))")
 
 BUSY_SECONDS = 15.0
 PAUSE_SECONDS = 0.05
+PARTITION_SECONDS_MAX = 7 * 24 * 3600.0
 
 
 def make_ready(dialect: Dialect, *, create: bool) -> None:
@@ -137,6 +138,30 @@ def upgrade(dialect: Dialect) -> bool:
     return before != HEAD
 
 
+def partition(dialect: Dialect, count: int) -> bool:
+    """Put a book's big tables into so many partitions; nobody uses the book meanwhile.
+
+    Returns:
+        Whether anything was done: False, when it is in as many already.
+
+    Raises:
+        InvalidValue: the database has none, that many cannot be, or it is in another number.
+        Busy: the book is in use.
+    """
+    if dialect.partitions is None:
+        raise InvalidValue("partitions", count, "only a book on PostgreSQL is put into partitions")
+    deadline = time.monotonic() + PARTITION_SECONDS_MAX
+    try:
+        with dialect.exclusive("write"), dialect.engine.connect() as conn:
+            dialect.begin(conn, "write", deadline)
+            conn.execute(_LOCK)
+            done = dialect.partitions.cut(conn, count)
+            conn.commit()
+    except dialect.errors as error:
+        raise dialect.typed(error, "statement") from error
+    return done
+
+
 def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
     from alembic import command
 
@@ -144,6 +169,8 @@ def _upgrade_inside(dialect: Dialect, conn: Connection) -> None:
     config.attributes["connection"] = conn
     config.attributes["native_schema"] = dialect.native_schema()
     command.upgrade(config, HEAD)
+    if dialect.partitions is not None:
+        dialect.partitions.name(conn)
     settings.enter_missing(conn, lambda: secrets.token_bytes(32))
 
 

@@ -173,6 +173,11 @@ def test_init_is_for_databases_and_says_so_of_a_server(line: Any) -> None:
         line("init")
 
 
+def test_init_says_that_sqlite_has_no_partitions(local_line: Any) -> None:
+    fault = local_line.fault("init", "--partitions", "4", code=2)
+    assert "only a book on PostgreSQL" in fault["message"]
+
+
 def test_a_clean_book_is_proved_clean(planned: Any) -> None:
     planned("allocate", "web", "--count", "20")
     report = planned.json("check")

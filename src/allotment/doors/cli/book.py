@@ -19,16 +19,28 @@ from allotment.model.results import CheckReport, Fault
 
 
 @click.command("init", cls=DoorCommand)
+@click.option(
+    "--partitions",
+    type=int,
+    metavar="N",
+    help="Keep the big tables in N partitions, by subnet (PostgreSQL; for good).",
+)
 @click.pass_obj
-def init(invocation: Invocation) -> None:
+def init(invocation: Invocation, partitions: int | None) -> None:
     """Make the book where there is none, or upgrade one of an older version.
 
     A new SQLite file needs no init: the first command makes it.
 
-    Example: allotment init --database postgresql://ipam@db/ipam
+    With --partitions the rows of a book that has some are copied, which takes some 20 seconds a
+    million; stop everything that uses the book until then.
+
+    \b
+    Examples:
+      allotment init --database postgresql://ipam@db/ipam
+      allotment init --database postgresql://ipam@db/ipam --partitions 16
     """
     invocation.refuse_server("'init' makes a book in a database, and a server makes its own")
-    invocation.create = True
+    invocation.create, invocation.partitions = True, partitions
     status = invocation.ask(GetStatus())
     output.resource(invocation, status, f"the book is ready: {status.database}")
 

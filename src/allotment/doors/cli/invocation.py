@@ -50,6 +50,7 @@ class Invocation:
     scope: str | None = None
     debug: bool = False
     create: bool = False
+    partitions: int | None = None
     hurried: bool = False
     listing: Listing = field(default_factory=Listing)
     _at: tuple[Desk, Actor, Choice] | None = None
@@ -139,7 +140,9 @@ class Invocation:
             from allotment.bootstrap import open_desk
 
             choice = self.choice
-            desk, actor = open_desk(choice, create=self.create, hurried=self.hurried)
+            desk, actor = open_desk(
+                choice, create=self.create, partitions=self.partitions, hurried=self.hurried
+            )
             self._at = desk, actor, choice
         return self._at
 
