@@ -130,7 +130,7 @@ def _served(book: Book, workers: int) -> Iterator[tuple[str, list[int]]]:
         url = said.rpartition("listening on ")[2].strip()
         time.sleep(3.0)  # until each worker has opened the book
         found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        yield url, [int(one) for one in found if _is_worker(int(one))]
+        yield url, [int(one) for one in found if _is_worker(int(one))] or [process.pid]
     finally:
         process.terminate()
         process.wait(60)

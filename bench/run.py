@@ -37,6 +37,11 @@ SCRIPTS = {
     "p9": "p9_reads.py",
     "p10": "p10_start.py",
     "p11": "p11_load.py",
+    "s1": "s1_wal_and_bloat.py",
+    "s2": "s2_indexes.py",
+    "s3": "s3_scale.py",
+    "s4": "s4_partitions.py",
+    "s5": "s5_fleet.py",
 }
 Record = dict[str, Any]  # Any: JSON, as ground.Bench.finish writes it
 
@@ -133,7 +138,9 @@ def _table(records: list[Record]) -> str:
                 notes = "; ".join(f"{key}: {_plain(one)}" for key, one in figure["notes"].items())
                 lines.append(f"- {record['claim']} {figure['name']}: {notes}")
         lines += [
-            f"- {record['claim']} {key}: {_plain(one)}" for key, one in record["notes"].items()
+            f"- {record['claim']} {key}: {_plain(one)}"
+            for key, one in record["notes"].items()
+            if not key.startswith("raw:")  # for those who read the JSON
         ]
     lines += ["", "Where and when:", ""]
     lines += [f"- {record['claim']}: {_where(record)}" for record in records]
@@ -147,6 +154,8 @@ def _told(figure: Record, whose: str) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return "; ".join(map(_plain, value)) or "none"
     if isinstance(value, float):
         return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
