@@ -30,7 +30,6 @@ from allotment.operations.gate import Gate
 from allotment.operations.perform import Asked, perform_one
 from conformance.callers import waiting
 
-
 PARTS = (
     "SELECT oid::regclass FROM pg_class"
     " WHERE relname ~ '^allocation(_of_[0-9]+)?$' AND relkind = 'r'"
