@@ -10,7 +10,19 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 
 from allotment.errors import Ambiguous, InvalidValue, NotFound, VersionMismatch
 from allotment.model.prefix import Prefix, parse_prefix
@@ -253,11 +265,11 @@ def listed(
 
 
 def beyond(order: Sequence[ColumnElement[Any]], key: Sequence[object]) -> ColumnElement[bool]:
-    """That a row comes after a key, in the order of some columns."""
-    column, value = order[0], key[0]
-    if len(order) == 1:
-        return column > value
-    return or_(column > value, and_(column == value, beyond(order[1:], key[1:])))
+    """That a row comes after a key, in the order of some columns: one comparison of rows, which an
+    index in that order begins at.
+    """
+    values = (literal(value, column.type) for column, value in zip(order, key, strict=True))
+    return tuple_(*order) > tuple_(*values)
 
 
 def names_of(r: Read, holders: Iterable[Any]) -> dict[UUID, str | None]:

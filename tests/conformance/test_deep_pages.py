@@ -1,0 +1,43 @@
+"""A page deep in a listing reads what it shows, not what comes before it."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from allotment import Address, Prefix, open_book
+from allotment.model.access import Actor
+from allotment.model.commands import Batch, CreateAddressScope, CreateSubnet
+from allotment.model.queries import ListSubnets
+
+SUBNETS, PAGE = 600, 100
+
+
+@pytest.mark.postgres
+def test_a_page_of_subnets_reads_no_more_than_itself(postgres_url: str, me: Actor) -> None:
+    base = Address("10.0.0.0").value
+    with open_book(postgres_url, create=True) as desk:
+        desk.do(CreateAddressScope(name="s"), me)
+        prefixes = (Prefix(f"{Address.of(4, base + 16 * n)}/28") for n in range(SUBNETS))
+        desk.do(Batch(commands=tuple(CreateSubnet(scope="s", prefix=p) for p in prefixes)), me)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("ANALYZE subnet")
+    cursor, read, seen = None, [], []
+    for _ in range(SUBNETS // PAGE):
+        before = _read_of_subnets(postgres_url)
+        with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
+            page = desk.ask(ListSubnets(scope="s", limit=PAGE, cursor=cursor), me)
+        cursor, seen = page.next, [*seen, *page.items]
+        read.append(_read_of_subnets(postgres_url) - before)
+    assert cursor is None
+    assert [one.prefix.first for one in seen] == [base + 16 * n for n in range(SUBNETS)]
+    assert max(read) <= 2 * PAGE, read
+
+
+def _read_of_subnets(url: str) -> int:
+    with psycopg.connect(url, autocommit=True) as conn:
+        row = conn.execute(
+            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'subnet'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
