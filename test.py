@@ -81,7 +81,7 @@ def failed_checks() -> list[str]:
 
 def run_tests(options: argparse.Namespace, for_pytest: list[str]) -> int:
     print("--- pytest", flush=True)
-    arguments = ["-n", str(min(cores(), WORKERS_MAX))]
+    arguments = ["-n", str(min(cores() + 1, WORKERS_MAX))]  # one waits for a disk or a server
     if options.fast:
         arguments += ["-m", "not long and not races and not postgres"]
     elif options.long:
