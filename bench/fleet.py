@@ -20,8 +20,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 BATCH_MAX = 512
-LEADERS = 2
-SECOND_CROWD = 16
 
 
 class Line(NamedTuple):
@@ -143,7 +141,7 @@ class Worker:
     database: Database
     _interpreter: Interpreter = field(init=False)
     _group: deque[int] = field(default_factory=deque)
-    _leading: int = 0
+    _leading: bool = False
 
     def __post_init__(self) -> None:
         self._interpreter = Interpreter(self.simulation, self.host)
@@ -163,16 +161,15 @@ class Worker:
         self._interpreter.work(self.simulation.times.door, joined)
 
     def _lead(self) -> None:
-        enough = 1 if not self._leading else SECOND_CROWD
-        if self._leading == LEADERS or len(self._group) < enough:
+        if self._leading or not self._group:
             return
-        self._leading += 1
+        self._leading = True
         size = min(len(self._group), BATCH_MAX)
         batch = [self._group.popleft() for _ in range(size)]
         self.simulation.batches.append(size)
 
         def answered() -> None:
-            self._leading -= 1
+            self._leading = False
             for request in batch:
                 self.simulation.answered(request)
             self._lead()

@@ -25,9 +25,9 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 OWN_THREAD = "group-commit"
 CALLERS_MAX = 10
-SIMULATED = ("threading", "time", "BATCHES_LED_MAX", "BATCH_MAX", "SECOND_CROWD")
+SIMULATED = ("threading", "time", "BATCHES_LED_MAX", "BATCH_MAX")
 REQUESTS_MAX = 4
-LED_MAX, TOGETHER_MAX, LEADERS_MAX = 4, 6, 3
+LED_MAX, TOGETHER_MAX = 4, 6
 """At most: small bounds, so that the lead changes hands often."""
 
 
@@ -77,7 +77,7 @@ class LosesTheLead(GroupCommit[int]):
     def _hand_over(self, own: Any) -> None:
         own.leads = False
         if not self._waiting:
-            self._leading -= 1
+            self._leading = False
 
 
 class Play:
@@ -96,7 +96,7 @@ class Play:
     def play(self) -> Iterator[str]:
         """Everything that was wrong."""
         with self._inside():
-            group = self.kind(self._serve, self.world.chance.randint(1, LEADERS_MAX))
+            group = self.kind(self._serve)
             callers = self.world.chance.randint(1, CALLERS_MAX)
             tasks = [
                 self.world.start(lambda n=n: self._call(group, n), f"caller {n}")
@@ -129,7 +129,6 @@ class Play:
         real = {name: getattr(group_commit, name) for name in SIMULATED}
         group_commit.BATCHES_LED_MAX = self.world.chance.randint(1, LED_MAX)
         group_commit.BATCH_MAX = self.world.chance.randint(1, TOGETHER_MAX)
-        group_commit.SECOND_CROWD = self.world.chance.randint(1, LED_MAX)
         group_commit.threading = self.world.threading()  # type: ignore[assignment]  # simulated
         group_commit.time = self.world.time()  # type: ignore[assignment]  # simulated
         try:

@@ -38,8 +38,6 @@ R = TypeVar("R")
 
 ANSWERS_KEPT_SECONDS = 7 * 24 * 3600
 SEAL_SECONDS = 2.0
-LEADERS = 2
-"""Batches of hot commands under way at once: one is made ready while another one commits."""
 SEALER = local_owner("system:sealer")
 
 
@@ -79,9 +77,8 @@ class LocalDesk:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._gate = Gate()
-        leaders = LEADERS if store.dialect.concurrent else 1
         self._teller = Teller(store, self._gate)
-        self._group: GroupCommit[Job] = GroupCommit(self._teller.serve_crowd, leaders)
+        self._group: GroupCommit[Job] = GroupCommit(self._teller.serve_crowd)
         self._reception = Reception(store, self._gate)
         self._wrote = False
 

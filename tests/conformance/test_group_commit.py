@@ -27,8 +27,8 @@ SECONDS_MAX = 20.0
 class Counter:
     """Serves words in capitals, batch by batch, each when it is let; notes who served what."""
 
-    def __init__(self, leaders: int = 1) -> None:
-        self.group: GroupCommit[str] = GroupCommit(self._serve, leaders)
+    def __init__(self) -> None:
+        self.group: GroupCommit[str] = GroupCommit(self._serve)
         self.batches: list[list[str]] = []
         self.leaders: list[str] = []
         self.put_off: list[str] = []
@@ -86,15 +86,6 @@ class Counter:
 @pytest.fixture
 def counter() -> Iterator[Counter]:
     made = Counter()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
-    """A group that two may lead, however few wait."""
-    monkeypatch.setattr(group_commit, "SECOND_CROWD", 1)
-    made = Counter(leaders=2)
     yield made
     made.close()
 
@@ -167,7 +158,7 @@ def test_those_who_cannot_wait_are_put_off_too() -> None:
     with group._mutex:  # all three wait when the leader comes
         for word in "abc":
             group._waiting.append(_Ticket(word, told.append))
-        group._leading += 1
+        group._leading = True
         group._call()
     group.close()
     assert told == ["A", "A", "A"]
@@ -235,60 +226,6 @@ def test_the_first_to_wait_inherits_the_lead(
     for future in (first, heir, other):
         future.result(SECONDS_MAX)
     assert counter.leaders == ["first", "heir"]
-
-
-def test_two_batches_are_under_way_at_once_and_never_three(pair: Counter) -> None:
-    futures = [pair.ask(word) for word in ("first", "second")]
-    pair.batch_begun()
-    pair.batch_begun()
-    assert sorted(pair.leaders) == ["first", "second"], "each leads"
-    futures += [pair.ask(word) for word in ("a", "b", "c")]
-    assert len(pair.group._waiting) == 3, "two lead already"
-    pair.let_all()
-    assert [one.result(SECONDS_MAX) for one in futures] == ["FIRST", "SECOND", "A", "B", "C"]
-    assert len(pair.batches) == 3 or pair.batches[2:] == [["a"], ["b", "c"]]
-
-
-def test_another_one_leads_only_where_enough_wait_to_make_a_batch(
-    pair: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(group_commit, "GATHER_TRIES", 0)
-    futures = [pair.ask(word) for word in ("first", "second")]
-    pair.batch_begun()
-    pair.batch_begun()
-    monkeypatch.setattr(group_commit, "SECOND_CROWD", 3)
-    futures += [pair.ask(f"w{n}") for n in range(6)]
-    pair.let_one()
-    pair.batch_begun()  # one leader serves all six
-    pair.let_one()  # and one of the two ends
-    while pair.group._leading > 1:
-        pass
-    futures += [pair.ask(f"v{n}") for n in range(2)]
-    assert len(pair.group._waiting) == 2
-    futures.append(pair.ask("v2"))
-    pair.batch_begun()
-    assert sorted(pair.batches[-1]) == ["v0", "v1", "v2"]
-    pair.let_all()
-    assert all(one.result(SECONDS_MAX) for one in futures)
-
-
-def test_who_leads_beside_a_leader_that_dies_goes_on(pair: Counter) -> None:
-    def die(words: Sequence[str]) -> None:
-        if "first" in words:
-            raise Death
-
-    pair.fails = die
-    futures = [pair.ask(word) for word in ("first", "second")]
-    pair.batch_begun()
-    pair.batch_begun()
-    follower = pair.ask("follower")
-    pair.let_all()
-    with pytest.raises(Death):
-        futures[0].result(SECONDS_MAX)
-    assert futures[1].result(SECONDS_MAX) == "SECOND"
-    assert follower.result(SECONDS_MAX) == "FOLLOWER"
-    assert pair.group.submit("after") == "AFTER"
-    assert pair.group._leading == 0
 
 
 class Death(BaseException):
@@ -375,9 +312,8 @@ def test_an_outcome_that_is_an_error_is_raised_where_it_was_asked() -> None:
 @given(
     plan=st.lists(st.integers(1, 12), min_size=1, max_size=24),
     led=st.integers(1, 3),
-    leaders=st.integers(1, 3),
 )
-def test_every_item_gets_exactly_its_own_outcome(plan: list[int], led: int, leaders: int) -> None:
+def test_every_item_gets_exactly_its_own_outcome(plan: list[int], led: int) -> None:
     """Threads that each ask several times, one after another; nothing is lost, doubled or mixed."""
     served: list[tuple[int, int]] = []
 
@@ -385,7 +321,7 @@ def test_every_item_gets_exactly_its_own_outcome(plan: list[int], led: int, lead
         served.extend(items)
         return list(items)
 
-    group = GroupCommit(serve, leaders)
+    group = GroupCommit(serve)
 
     def ask_all(asker: int) -> bool:
         return all(group.submit((asker, n)) == (asker, n) for n in range(plan[asker]))
@@ -543,11 +479,10 @@ def test_a_leader_interrupted_while_it_gathers_leaves_no_group_without_a_leader(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("leaders", [1, 2])
-def test_a_group_that_is_closed_serves_what_it_took_and_leaves_no_thread(leaders: int) -> None:
-    """L2: or each desk that was closed would be kept by its threads."""
+def test_a_group_that_is_closed_serves_what_it_took_and_leaves_no_thread() -> None:
+    """L2: or each desk that was closed would be kept by its thread."""
     before = set(threading.enumerate())
-    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words], leaders)
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
     told: list[object] = []
     for word in "abc":
         group.submit_soon(word, told.append)
@@ -567,19 +502,17 @@ def test_those_who_cannot_wait_are_told_by_a_thread_of_the_groups_own() -> None:
     group.close()
 
 
-@pytest.mark.parametrize("leaders", [1, 2])
-def test_a_group_has_no_more_threads_than_may_lead_and_none_keeps_a_program_alive(
-    leaders: int,
-) -> None:
-    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words], leaders)
+def test_a_group_has_one_thread_and_it_keeps_no_program_alive() -> None:
+    before = set(threading.enumerate())
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
     for word in ("a", "b", "c", "d"):
         told: Future[object] = Future()
         group.submit_soon(word, told.set_result)
         assert told.result(SECONDS_MAX) == word.upper()
         while group._leading:
             pass
-    assert 1 <= len(group._threads) <= leaders
-    assert all(thread.daemon for thread in group._threads)
+    (own,) = set(threading.enumerate()) - before
+    assert own.daemon
     group.close()
 
 

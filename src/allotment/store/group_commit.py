@@ -1,4 +1,4 @@
-"""Many callers, few transactions: whoever finds too few leaders becomes one and serves who waits.
+"""Many callers, few transactions: whoever finds nobody leading leads, and serves those who wait.
 
 Invariant: every item that is submitted gets exactly one outcome, whatever happens to its leader;
 a caller alone is its own leader, with no delay and no other thread.
@@ -26,8 +26,6 @@ LEAD_SECONDS_MAX = 0.1
 """Who came longer ago and was served passes the lead on: others may have much more time left."""
 SHARE_WAITING = 2
 """A batch begins when as many wait as half the last one had."""
-SECOND_CROWD = 16
-"""Fewer are not worth a second batch: they wait for the first to end."""
 GATHER_CROWD = 4
 GATHER_TRIES = 4
 GATHER_SECONDS = 0.0002
@@ -54,26 +52,22 @@ class _Ticket(Generic[Item]):
 class GroupCommit(Generic[Item]):
     """Serves submitted items in batches, through `serve`: an outcome for each, in their order.
 
-    At most so many `leaders` serve a batch each at the same time. `observe` is told the size of
-    each batch; it must be quick and not raise.
+    `observe` is told the size of each batch; it must be quick and not raise.
 
     `serve` must not raise for one item's sake; what it raises goes to every item of the batch. It
     may put items off (LATER), but not all of them.
     """
 
-    def __init__(
-        self, serve: Callable[[Sequence[Item]], Sequence[Outcome]], leaders: int = 1
-    ) -> None:
+    def __init__(self, serve: Callable[[Sequence[Item]], Sequence[Outcome]]) -> None:
         self._serve = serve
-        self._leaders = leaders
         self._waiting: deque[_Ticket[Item]] = deque()
         self._mutex = threading.Lock()
-        self._leading = 0
+        self._leading = False
         self._crowd = 0
         self.observe: Callable[[int], None] = lambda _size: None
         self._called = threading.Condition(self._mutex)
-        self._calls = 0
-        self._threads: list[threading.Thread] = []
+        self._is_needed = False
+        self._thread: threading.Thread | None = None
         self._over = False
 
     def submit_soon(self, item: Item, tell: Callable[[Outcome], None]) -> None:
@@ -89,37 +83,28 @@ class GroupCommit(Generic[Item]):
             if self._over:
                 raise Bug("the desk was asked after it was closed")
             self._waiting.append(ticket)
-            if self._lacks_leader(len(self._waiting)):
-                self._leading += 1
+            if not self._leading:
+                self._leading = True
                 self._call()
 
-    def _lacks_leader(self, waiting: int) -> bool:
-        """Whether one more is to lead, with so many waiting (the mutex is held).
-
-        The first one always; another one where enough wait to make a batch.
-        """
-        return not self._leading or (self._leading < self._leaders and waiting >= SECOND_CROWD)
-
     def _call(self) -> None:
-        """Let a thread of the group's own lead (the mutex is held)."""
-        self._calls += 1
-        if len(self._threads) < self._leaders:
-            thread = threading.Thread(
+        """Let the group's own thread lead (the mutex is held)."""
+        self._is_needed = True
+        if self._thread is None:
+            self._thread = threading.Thread(
                 target=self._lead_when_called, name="group-commit", daemon=True
             )
-            self._threads.append(thread)
-            thread.start()
+            self._thread.start()
         self._called.notify()
 
     def close(self) -> None:
-        """End the group's own threads, when they have served what they were called for."""
+        """End the group's own thread, when it has served what it was called for."""
         with self._mutex:
             self._over = True
-            threads = list(self._threads)
-            self._called.notify_all()
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join()
+            thread = self._thread
+            self._called.notify()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _lead_when_called(self) -> None:
         try:
@@ -135,16 +120,16 @@ class GroupCommit(Generic[Item]):
                             self._hand_over(nobody)
         finally:
             with self._mutex:
-                self._threads.remove(threading.current_thread())
+                self._thread = None
 
     def _is_called(self) -> bool:
         """Wait until a leader is called for; False: none will be any more."""
         with self._mutex:
-            while not self._calls:
+            while not self._is_needed:
                 if self._over:
                     return False
                 self._called.wait()
-            self._calls -= 1
+            self._is_needed = False
             return True
 
     def submit(self, item: Item) -> Outcome:
@@ -166,9 +151,8 @@ class GroupCommit(Generic[Item]):
     def _enqueue(self, ticket: _Ticket[Item]) -> None:
         """Wait in the queue, or lead it."""
         with self._mutex:
-            if self._lacks_leader(len(self._waiting) + 1):
-                self._leading += 1
-                ticket.leads = True
+            if not self._leading:
+                self._leading = ticket.leads = True
             else:
                 ticket.wake = threading.Lock()
                 ticket.wake.acquire()
@@ -229,7 +213,7 @@ class GroupCommit(Generic[Item]):
         """Make the first one waiting the leader, or nobody (the mutex is held)."""
         own.leads = False
         if not self._waiting:
-            self._leading -= 1
+            self._leading = False
         elif self._waiting[0].tell is not None:
             self._call()
         else:
