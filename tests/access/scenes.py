@@ -336,7 +336,9 @@ def _granting(book: Book) -> Iterator[Scene]:
         asked = lambda n=name: g.GetGrant(grant=ids[n])  # noqa: E731
         yield Scene(name, asked, Request("GetGrant", (name,), at=()))
         asked = lambda n=name: g.RevokeGrant(grant=ids[n])  # noqa: E731
-        yield Scene(name, asked, Request("RevokeGrant", (name,), at=()), given)
+        at = () if deny else ("pool",)
+        about = Request("RevokeGrant", (name,), at=at, whole=not deny)
+        yield Scene(name, asked, about, given)
     yield Scene("", g.ListGrants, Request("ListGrants"))
     of_pool = g.ListGrants(target=g.TargetKind.POOL, reference=ids["pool"])
     yield Scene("of a pool", lambda: of_pool, Request("ListGrants", ("pool",), at=()))

@@ -20,7 +20,7 @@ from access.book import ME, ROLES, Book
 from access.oracle import Policy
 from access.terms import ALL, Grant
 from allotment import LocalDesk, open_book
-from allotment.errors import AllotmentError
+from allotment.errors import AllotmentError, Forbidden
 from allotment.model.access import Actor, Role
 from allotment.model.grants import (
     CreateGrant,
@@ -237,3 +237,21 @@ def test_no_delegate_locks_a_superior_out(book: Book) -> None:
         with pytest.raises(AllotmentError) as caught:
             book.desk.do(attempt, who)
         assert caught.value.code in ("forbidden", "not-found")
+
+
+def test_who_is_denied_a_part_takes_no_grant_on_the_whole(book: Book) -> None:
+    """Before: a delegate took from a superior what the delegate was denied."""
+    for name in ("mighty", "capped"):
+        book.token(name)
+    above = book.do(
+        CreateGrant(
+            actor="token:mighty", role=Role.ADMIN, target=TargetKind.SCOPE, reference="scope"
+        )
+    )
+    book.grant("token:capped", Grant("admin", "scope"))
+    denial = book.grant("token:capped", Grant("viewer", "outer", deny=True))
+    capped = Actor(name="token:capped")
+    with pytest.raises(Forbidden):
+        book.desk.do(RevokeGrant(grant=str(above.id)), capped)
+    book.do(RevokeGrant(grant=denial))
+    book.desk.do(RevokeGrant(grant=str(above.id)), capped)

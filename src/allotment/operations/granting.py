@@ -81,13 +81,19 @@ def _new(r: Read, rights: Rights, request: CreateGrant) -> Aim[CreateGrant]:
 
 def _check_given(r: Read, rights: Rights, request: CreateGrant, target_id: UUID) -> None:
     """Refuse to give what the actor does not have, or not for so long."""
-    if target_id == INSTALLATION and rights.denied and not request.deny:
-        raise Forbidden(rights.actor.name, "grant everything: part of it is denied")
-    if target_id != INSTALLATION and not request.deny:
-        spare_denied(r, rights, target_id)
+    if not request.deny:
+        _check_all_theirs(r, rights, target_id)
     place = places.of(r, target_id) or ANYWHERE
     if (request.expires_at or FOREVER) > rights.lasts_until(Role.ADMIN, place):
         raise Forbidden(rights.actor.name, "grant a role for longer than their own")
+
+
+def _check_all_theirs(r: Read, rights: Rights, target_id: UUID) -> None:
+    """Refuse to give or to take a role on what is denied to the actor in a part."""
+    if target_id != INSTALLATION:
+        spare_denied(r, rights, target_id)
+    elif rights.denied:
+        raise Forbidden(rights.actor.name, "manage grants on everything: part of it is denied")
 
 
 @aims_at(RevokeGrant, GetGrant)
@@ -156,6 +162,8 @@ def create_grant(tx: Write, command: CreateGrant, rights: Rights) -> Grant:
 def revoke_grant(tx: Write, command: RevokeGrant, rights: Rights) -> Deleted:
     """Take a grant back, at once, in every process."""
     row = _meant(tx, rights, command.grant)
+    if not row.deny:
+        _check_all_theirs(tx, rights, row.target_id)
     count = grants.remove_grant(tx, row.id)
     grants.begin_epoch(tx)
     inside = row.target_id if row.target_id != INSTALLATION else None
