@@ -97,9 +97,14 @@ class Terminal:
     def __init__(self, *words: str, **environment: str) -> None:
         self.ours, theirs = pty.openpty()
         env = {**os.environ, **environment}
-        self.process = subprocess.Popen(
-            [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
-        )
+        # A shell's job in the background ignores interrupts; a program at a terminal does not.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                [*COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         os.close(theirs)
 
     def __enter__(self) -> Self:
