@@ -33,8 +33,8 @@ SIZES: dict[str, dict[str, Any]] = {
 LEAVE_SECONDS_MAX = 5.0
 ONCE = ("authenticate", "forget answers")
 """What is not run again here: the door answers 503, the chore has its next turn."""
-ENTER_NOTHING = ("forget answers",)
-"""They only delete rows that nothing refers to: no constraint can refuse that."""
+CHORES = ("forget answers",)
+"""No command: nobody explains which of its fields a constraint refused, and it is told as it is."""
 KEY = "the-key"
 Place = SqlitePlace | PostgresPlace
 
@@ -128,7 +128,7 @@ def _chosen(stage: Stage, case: UseCase, kind: str) -> Iterator[ErrorClass]:
     possible = [
         error
         for error in stage.errors
-        if not (error.writes_only and (not case.writes or case.name in ENTER_NOTHING))
+        if (case.writes or not error.writes_only)
         and (kind != "connect" or stage.kind == "sqlite" or error.name == stage.errors[0].name)
     ]
     for _ in range(min(len(possible), stage.record.options.classes)):
@@ -205,6 +205,8 @@ class Trial:
         due = self.error.due(phase)
         if kind == "connect" and self.stage.kind == "postgresql":
             due = "store-unavailable"
+        if self.case.name in CHORES and self.error.writes_only:
+            due = "constraint-failed"
         heals = self.error.again or kind in ("rollback", "connect", "close") or self.case.together
         if self.error.how == "lost, told" and kind == "wait":
             # Where a library swallows the telling, the next statement finds the connection gone.

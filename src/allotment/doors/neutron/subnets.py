@@ -80,7 +80,8 @@ class SubnetBook:
         scope = self._plan.scope_of(wish.place)
         pooled = wish.place.pool_id not in (None, names.DELEGATED_POOL)
         command = CreateSubnet(
-            scope=scope,
+            # A pool may have been entered in another scope than it would be today.
+            scope=None if pooled else scope,
             pool=names.pool_name(wish.place.pool_id or "") if pooled else None,
             name=names.subnet_name(wish.place.subnet_id),
             prefix=wish.prefix,
@@ -92,9 +93,6 @@ class SubnetBook:
             quarantine_seconds=self._plan.quarantine_seconds,
             tags=(names.project_tag(wish.project_id),),
         )
-        if pooled:
-            # Its pool may have been entered in another scope than it would be today.
-            command = _without_scope(command)
         try:
             return Entered(self._in_scope(command, scope), fresh=True)
         except (AlreadyExists, Overlap):
@@ -198,12 +196,6 @@ def open_scope(seat: Seat, scope: str, project: str | None) -> None:
         seat.do(CreateAddressScope(name=scope, project=project, description="made for Neutron"))
     except AlreadyExists:
         return
-
-
-def _without_scope(command: CreateSubnet) -> CreateSubnet:
-    from msgspec import structs
-
-    return structs.replace(command, scope=None)
 
 
 def _is_what_was_wished(found: Subnet, wish: SubnetWish) -> bool:
