@@ -68,10 +68,9 @@ LOCK_ALLOCATIONS = (
     " WHERE a.subnet_id = $1 AND a.address = w.address LIMIT 1 FOR UPDATE) AS held"
 )
 DELETE_ALLOCATIONS = (
-    "DELETE FROM allocation WHERE ctid = ANY (ARRAY("
+    "DELETE FROM allocation WHERE subnet_id = $1 AND ctid = ANY (ARRAY("
     "SELECT held.ctid FROM unnest($2::bytea[]) AS w (address) CROSS JOIN LATERAL ("
     "SELECT a.ctid FROM allocation a WHERE a.subnet_id = $1 AND a.address = w.address"
-    " LIMIT 1) AS held)) AND tableoid = (SELECT a.tableoid FROM allocation a"
-    " WHERE a.subnet_id = $1 AND a.address = ($2::bytea[])[1] LIMIT 1)"
+    " LIMIT 1) AS held))"
 )
-"""A subnet is in one partition, where there are any; a place in another one is another row."""
+"""The subnet is said again: where there are partitions, a place in another one is another row."""
