@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "engine/audit_chain.py": ("tests/unit/test_audit_chain.py",),
     "store/postgres_errors.py": ("tests/unit/test_error_tables.py",),
     "store/sqlite_errors.py": ("tests/unit/test_error_tables.py",),
-    "store/group_commit.py": ("tests/conformance/test_group_commit.py",),
+    "store/group_commit.py": ("tests/conformance/group_commit",),
     "model/address.py": ("tests/unit/test_address.py", "tests/unit/test_address_parsing.py"),
     "model/prefix.py": ("tests/unit/test_prefix.py",),
 }

@@ -1,0 +1,59 @@
+"""The thread of a group commit's own, for callers that cannot wait."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+import pytest
+
+from allotment.errors import Bug
+from allotment.store.group_commit import GroupCommit
+from conformance.group_commit.counter import SECONDS_MAX
+
+
+def test_a_group_that_is_closed_serves_what_it_took_and_leaves_no_thread() -> None:
+    """L2: or each desk that was closed would be kept by its thread."""
+    before = set(threading.enumerate())
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: list[object] = []
+    for word in "abc":
+        group.submit_soon(word, told.append)
+    group.close()
+    assert sorted(map(str, told)) == ["A", "B", "C"]
+    assert set(threading.enumerate()) <= before
+    GroupCommit(lambda words: words).close()
+
+
+def test_those_who_cannot_wait_are_told_by_a_thread_of_the_groups_own() -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: Future[tuple[object, str]] = Future()
+    group.submit_soon(
+        "a", lambda outcome: told.set_result((outcome, threading.current_thread().name))
+    )
+    assert told.result(SECONDS_MAX) == ("A", "group-commit")
+    group.close()
+
+
+def test_a_group_has_one_thread_and_it_keeps_no_program_alive() -> None:
+    before = set(threading.enumerate())
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    for word in ("a", "b", "c", "d"):
+        told: Future[object] = Future()
+        group.submit_soon(word, told.set_result)
+        assert told.result(SECONDS_MAX) == word.upper()
+        while group._leading:
+            pass
+    (own,) = set(threading.enumerate()) - before
+    assert own.daemon
+    group.close()
+
+
+def test_a_closed_group_refuses_what_nobody_would_serve() -> None:
+    group: GroupCommit[str] = GroupCommit(lambda words: [word.upper() for word in words])
+    told: list[object] = []
+    group.close()
+    with pytest.raises(Bug):
+        group.submit_soon("a", told.append)
+    assert not told
+    assert group.submit("a") == "A", "one who waits serves itself"
