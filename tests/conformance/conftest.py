@@ -48,6 +48,14 @@ def postgres_desk(postgres_url: str) -> Iterator[LocalDesk]:
             assert watcher.execute(query).fetchall() == []
 
 
+@pytest.fixture
+def one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Desks opened from now on have one connection to PostgreSQL, and wait a moment for it."""
+    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
+    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
+    monkeypatch.setattr("allotment.store.postgres_connection.CONNECTION_WAIT_SECONDS", 0.1)
+
+
 class Wire:
     """A wire to a PostgreSQL server that is cut at the next COMMITs, as often as it is told.
 

@@ -205,12 +205,10 @@ def test_a_server_that_takes_no_more_connections_is_unavailable_at_connect(
     seen(raised).assert_is(type(raised.value), raised.value.state, "connect")
 
 
+@pytest.mark.usefixtures("one_connection")
 def test_a_pool_of_ours_that_is_empty_is_overloaded(
     postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
-    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
-    monkeypatch.setattr("allotment.store.postgres_connection.CONNECTION_WAIT_SECONDS", 0.1)
     monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.2)
     outcomes: list[AllotmentError] = []
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 
-INTERRUPTED = textwrap.dedent(
+BEGINNING = textwrap.dedent(
     """
     import signal, sys, threading, time
     from allotment.store import group_commit
@@ -22,7 +22,6 @@ INTERRUPTED = textwrap.dedent(
             raise Interrupt
 
     signal.signal(signal.SIGUSR1, interrupt)
-    group_commit.BATCHES_LED_MAX = 1
     begun, let = threading.Event(), threading.Event()
 
     def serve(words):
@@ -36,7 +35,12 @@ INTERRUPTED = textwrap.dedent(
 
     def ask(word):
         answers.append(group.submit(word))
+    """
+)
 
+INTERRUPTED = BEGINNING + textwrap.dedent(
+    """
+    group_commit.BATCHES_LED_MAX = 1
     def when_waiting(count, act):
         while len(group._waiting) < count:
             pass
@@ -79,37 +83,9 @@ def test_a_follower_interrupted_while_it_waits_leaves_no_group_without_a_leader(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-GATHERING = textwrap.dedent(
+GATHERING = BEGINNING + textwrap.dedent(
     """
-    import signal, sys, threading, time
-    from allotment.store import group_commit
-
-    class Interrupt(Exception):
-        pass
-
-    caught = []
-
-    def interrupt(*_):
-        if not caught:
-            caught.append(True)
-            raise Interrupt
-
-    signal.signal(signal.SIGUSR1, interrupt)
     group_commit.GATHER_SECONDS = 30
-    begun, let = threading.Event(), threading.Event()
-
-    def serve(words):
-        if "first" in words:
-            begun.set()
-            let.wait()
-        return [word.upper() for word in words]
-
-    group = group_commit.GroupCommit(serve)
-    answers = []
-
-    def ask(word):
-        answers.append(group.submit(word))
-
     crowd = [threading.Thread(target=ask, args=("first",))]
     crowd[0].start()
     begun.wait()

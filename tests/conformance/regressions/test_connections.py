@@ -66,13 +66,11 @@ def test_a_connection_with_an_error_nobody_knows_is_not_used_again(
     assert backend() != before
 
 
+@pytest.mark.usefixtures("one_connection")
 def test_a_pool_that_stayed_empty_is_not_waited_for_again(
     postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RELIABILITY 2: own pool time-out is not retried, the caller has waited already."""
-    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS", 1)
-    monkeypatch.setattr("allotment.store.postgres.CONNECTIONS_MORE", 0)
-    monkeypatch.setattr("allotment.store.postgres_connection.CONNECTION_WAIT_SECONDS", 0.2)
     monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 4.0)
     with open_book(postgres_url, create=True) as desk, desk.store.reading():
         begun = time.monotonic()
