@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 import psycopg
 import pytest
 
 from allotment import Address, Prefix, open_book
 from allotment.model.access import Actor
-from allotment.model.commands import Batch, CreateAddressScope, CreateSubnet
-from allotment.model.queries import ListSubnets
+from allotment.model.commands import AllocateAddresses, Batch, CreateAddressScope, CreateSubnet
+from allotment.model.queries import ListAllocations, ListSubnets
 
 SUBNETS, PAGE = 600, 100
 
@@ -24,20 +26,41 @@ def test_a_page_of_subnets_reads_no_more_than_itself(postgres_url: str, me: Acto
         conn.execute("ANALYZE subnet")
     cursor, read, seen = None, [], []
     for _ in range(SUBNETS // PAGE):
-        before = _read_of_subnets(postgres_url)
+        before = _read_through(postgres_url, "relname = 'subnet'")
         with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
             page = desk.ask(ListSubnets(scope="s", limit=PAGE, cursor=cursor), me)
         cursor, seen = page.next, [*seen, *page.items]
-        read.append(_read_of_subnets(postgres_url) - before)
+        read.append(_read_through(postgres_url, "relname = 'subnet'") - before)
     assert cursor is None
     assert [one.prefix.first for one in seen] == [base + 16 * n for n in range(SUBNETS)]
     assert max(read) <= 2 * PAGE, read
 
 
-def _read_of_subnets(url: str) -> int:
+@pytest.mark.postgres
+def test_a_page_of_a_subnet_s_addresses_reads_no_more_than_itself(
+    postgres_url: str, me: Actor
+) -> None:
+    with open_book(postgres_url, create=True) as desk:
+        desk.do(CreateAddressScope(name="s"), me)
+        desk.do(CreateSubnet(scope="s", prefix=Prefix("10.0.0.0/16"), name="n"), me)
+        desk.do(AllocateAddresses(subnet="n", count=10_000), me)
+    cursor, read = None, []
+    for _ in range(10):
+        before = _read_through(postgres_url, "indexrelname = 'allocation_pkey'")
+        with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
+            page = desk.ask(ListAllocations(subnet="n", limit=1000, cursor=cursor), me)
+        cursor = page.next
+        assert len(page.items) == 1000
+        read.append(_read_through(postgres_url, "indexrelname = 'allocation_pkey'") - before)
+    assert cursor is None
+    assert max(read) <= 1001
+
+
+def _read_through(url: str, which: LiteralString) -> int:
+    """How many entries of some indexes were read so far."""
     with psycopg.connect(url, autocommit=True) as conn:
         row = conn.execute(
-            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'subnet'"
+            f"SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE {which}"
         ).fetchone()
     assert row is not None
     return int(row[0])

@@ -317,30 +317,3 @@ def test_reserved_addresses_are_counted_by_their_own_index(postgres_url: str, me
         row = conn.execute(query).fetchone()
     assert row is not None
     assert row[0] >= 2
-
-
-@pytest.mark.postgres
-def test_a_page_deep_in_a_subnet_reads_no_more_than_itself(postgres_url: str, me: Actor) -> None:
-    with open_book(postgres_url, create=True) as desk:
-        desk.do(CreateAddressScope(name="s"), me)
-        desk.do(CreateSubnet(scope="s", prefix=Prefix("10.0.0.0/16"), name="n"), me)
-        desk.do(AllocateAddresses(subnet="n", count=10_000), me)
-    cursor, read = None, []
-    for _ in range(10):
-        before = _read_through_the_key(postgres_url)
-        with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
-            page = desk.ask(ListAllocations(subnet="n", limit=1000, cursor=cursor), me)
-        cursor = page.next
-        assert len(page.items) == 1000
-        read.append(_read_through_the_key(postgres_url) - before)
-    assert cursor is None
-    assert max(read) <= 1001
-
-
-def _read_through_the_key(url: str) -> int:
-    with psycopg.connect(url, autocommit=True) as conn:
-        row = conn.execute(
-            "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'allocation_pkey'"
-        ).fetchone()
-    assert row is not None
-    return int(row[0])
