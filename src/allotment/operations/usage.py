@@ -142,8 +142,8 @@ def _free(r: Read, ids: Sequence[UUID]) -> dict[UUID, list[int]]:
     """Of each container: how many addresses are free now, and how many still rest."""
     counts = {container: [0, 0] for container in ids}
     if ids:
-        for container, found in extents.stream(r, ids):
-            counts[container][found.available_at > r.now] += found.extent.size
+        for container, resting, total in extents.totals(r, ids):
+            counts[container][resting] += total
     return counts
 
 

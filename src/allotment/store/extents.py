@@ -28,6 +28,7 @@ from allotment.model.extent import Extent
 from allotment.store import schema
 from allotment.store.columns import AddressValue, Id
 from allotment.store.session import Read, Write
+from allotment.store.sizes import SumOfSizes
 
 E = schema.free_extent
 
@@ -257,6 +258,18 @@ def free_at_least(r: Read, container: UUID, wanted: int, now: int) -> int:
         if total >= wanted:
             break
     return total
+
+
+def totals(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, bool, int]]:
+    """(container, whether they rest, number) of the free addresses of some containers."""
+    rests = (E.c.available_at > _now).label("rests")
+    query = (
+        select(E.c.container_id, rests, SumOfSizes(E.c.first, E.c.last))
+        .where(E.c.container_id.in_(containers))
+        .group_by(E.c.container_id, rests)
+    )
+    for container, resting, total in map(tuple, r.run(query, {"now": r.now})):
+        yield container, bool(resting), int(total)
 
 
 def page(r: Read, container: UUID, after: int, limit: int) -> list[FreeExtent]:

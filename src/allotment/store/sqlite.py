@@ -35,6 +35,7 @@ from sqlalchemy.types import NullType
 
 from allotment.errors import Busy, Phase, StoreError
 from allotment.model.extent import Extent
+from allotment.store import sizes
 from allotment.store.columns import Id, dump_tags, pack, unpack
 from allotment.store.dialect import (
     AllocationRow,
@@ -111,6 +112,7 @@ class SqliteDialect(Dialect):
 
     def _prepare(self, raw: sqlite3.Connection, _record: object) -> None:
         raw.isolation_level = None
+        raw.create_aggregate(sizes.SQLITE_NAME, 2, sizes.Sum)  # type: ignore[arg-type]  # of two
         for pragma in ("foreign_keys = ON", "synchronous = FULL", "temp_store = MEMORY"):
             raw.execute(f"PRAGMA {pragma}")
         if not self.in_memory and raw.execute("PRAGMA journal_mode").fetchone() != ("wal",):
