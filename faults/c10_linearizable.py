@@ -67,11 +67,11 @@ def _until_enough(record: Record, cluster: Cluster, crew: Crew, disturbance: Dis
     end = time.monotonic() + record.options.seconds_max
     kill_at = time.monotonic() + record.options.kill_seconds
     told = 0
-    while crew.acks < record.options.operations and time.monotonic() < end:
+    while crew.answers < record.options.operations and time.monotonic() < end:
         time.sleep(0.2)
-        if crew.acks // 50_000 > told:
-            told = crew.acks // 50_000
-            record.say(f"{crew.acks} acknowledged")
+        if crew.answers // 50_000 > told:
+            told = crew.answers // 50_000
+            record.say(f"{crew.answers} answered")
         if time.monotonic() > kill_at:
             with disturbance.paused:
                 began = time.monotonic()

@@ -59,7 +59,8 @@ class Client:
         self.gone: list[tuple[Pool, int, str]] = []
         self.open: list[tuple[str, str]] = []
         self.acks = 0
-        self.refused = 0
+        self.answers = 0
+        """What was heard of any request: what was acknowledged, and what was refused."""
 
     def step(self) -> None:
         """One request of any kind."""
@@ -162,8 +163,8 @@ class Client:
             return None
         except AllotmentError as error:
             self.ledger.heard(name, error.code)
+            self.answers += 1
             if error.kind not in ("exhausted", "conflict", "not-found"):
-                self.refused += 1
                 time.sleep(REFUSED_PAUSE_SECONDS)
             return None
         except Exception as error:  # noqa: BLE001 - the judge is told: no other error may come out
@@ -171,6 +172,7 @@ class Client:
             return None
         self.ledger.heard(name, "ok", kept)
         self.acks += 1
+        self.answers += 1
         return kept
 
     def resolve(self, times: int = 2) -> int:

@@ -30,6 +30,8 @@ from faults.stage import Pool
 from faults.victims import Victim, until
 
 WORK, RESOLVE, END = 0, 1, 2
+ACKS, RESOLVED, ANSWERS = 0, 1, 2
+CELLS = 3  # of each process, after the order
 LEAVE_SECONDS = 180.0
 BEGIN_SECONDS = 60.0
 ANSWERS_TO_BEGIN = 20
@@ -102,11 +104,11 @@ def desks_at_work(
 
 
 class Crew:
-    """The processes; `acks` counts what all of them heard acknowledged."""
+    """The processes, which count in shared memory."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self._shared = mmap.mmap(-1, 8 * (1 + 2 * plan.processes))
+        self._shared = mmap.mmap(-1, 8 * (1 + CELLS * plan.processes))
         self.order = WORK
         self.victims = [Victim(self._work(number)) for number in range(plan.processes)]
 
@@ -122,7 +124,12 @@ class Crew:
     @property
     def acks(self) -> int:
         """How many requests were acknowledged so far."""
-        return sum(self._cell(n, 0) for n in range(self.plan.processes))
+        return self._sum(ACKS)
+
+    @property
+    def answers(self) -> int:
+        """How many were answered so far, refusals among them."""
+        return self._sum(ANSWERS)
 
     @property
     def ledgers(self) -> list[Path]:
@@ -139,7 +146,7 @@ class Crew:
     def finish(self) -> list[str]:
         """Have everything open resolved, and end; what went wrong."""
         self.order = RESOLVE
-        until(lambda: all(self._cell(n, 1) for n in range(self.plan.processes)), LEAVE_SECONDS)
+        until(lambda: self._sum(RESOLVED) == self.plan.processes, LEAVE_SECONDS)
         self.order = END
         wrong = []
         for victim in self.victims:
@@ -156,8 +163,9 @@ class Crew:
             if victim.code is None:
                 victim.kill()
 
-    def _cell(self, process: int, place: int) -> int:
-        return int(struct.unpack_from("q", self._shared, 8 * (1 + 2 * process + place))[0])
+    def _sum(self, cell: int) -> int:
+        every = struct.unpack_from(f"{CELLS * self.plan.processes}q", self._shared, 8)
+        return sum(every[cell::CELLS])
 
     def _work(self, number: int) -> Callable[[], object]:
         def work() -> None:
@@ -173,11 +181,11 @@ class Crew:
             for thread in threads:
                 thread.start()
             while any(thread.is_alive() for thread in threads):
-                self._put(number, 0, sum(client.acks for client in clients))
+                self._tell(number, clients)
                 time.sleep(0.01)
-            self._put(number, 0, sum(client.acks for client in clients))
+            self._tell(number, clients)
             left = _resolved(clients)
-            self._put(number, 1, 1)
+            self._put(number, RESOLVED, 1)
             desk.close()  # type: ignore[attr-defined]  # every desk closes
             ledger.close()
             gc.collect()  # what was given up while it was lent out is closed by the collector
@@ -187,8 +195,12 @@ class Crew:
 
         return work
 
-    def _put(self, process: int, place: int, value: int) -> None:
-        struct.pack_into("q", self._shared, 8 * (1 + 2 * process + place), value)
+    def _tell(self, number: int, clients: Sequence[Client]) -> None:
+        self._put(number, ACKS, sum(client.acks for client in clients))
+        self._put(number, ANSWERS, sum(client.answers for client in clients))
+
+    def _put(self, process: int, cell: int, value: int) -> None:
+        struct.pack_into("q", self._shared, 8 * (1 + CELLS * process + cell), value)
 
     def _client(self, desk: AnyDesk, actor: Actor, ledger: Ledger, number: int) -> Client:
         plan = self.plan
