@@ -27,7 +27,7 @@ from faults.use_cases import UseCase
 from faults.victims import until
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"classes": 1, "every": 12},
+    "gate": {"classes": 1, "every": 18},
     "long": {"classes": 1_000, "every": 1},
 }
 LEAVE_SECONDS_MAX = 5.0

@@ -37,7 +37,7 @@ from model.naive_book import NaiveBook
 from model.naive_terms import Holder, Plan, Subnet
 
 # For a book in memory; a file and a server, which are slower, get two fifths of it.
-EXAMPLES = int(os.environ.get("ALLOTMENT_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("ALLOTMENT_EXAMPLES", "240"))
 STEPS = 40
 PARTS = 2  # machines of their own, so that workers share the examples of one database
 
@@ -329,7 +329,7 @@ def test_every_sequence_of_operations_is_as_a_naive_book_says(
 ) -> None:
     examples = EXAMPLES if desk.store.dialect.shown == "sqlite://" else EXAMPLES * 2 // 5
     trace = played(desk, dice, part, max(1, examples // PARTS))
-    if examples >= 300:
+    if examples >= 240:
         assert set(DONE.split()) == {name for name, code, _ in trace if code == "done"}
         assert {*CODES.split(), "done"} == {code for _, code, _ in trace}
         assert len(trace) >= examples // PARTS * STEPS // 2
