@@ -6,6 +6,7 @@ Invariant: what `check` lets pass is valid by type, whichever door or program bu
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import cache
 from hashlib import sha256
 from types import NoneType, UnionType
@@ -23,7 +24,7 @@ from typing import (
 )
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from allotment.errors import InvalidValue
 from allotment.model.address import Address, parse_address
@@ -142,8 +143,8 @@ class _Check:
     @property
     def said(self) -> str:
         """The permitted types, for people."""
-        absent = {"UnsetType", "NoneType"}
-        return " or ".join(sorted({kind.__name__ for kind in self.kinds} - absent))
+        present = set(self.kinds) - {UnsetType, NoneType}
+        return " or ".join(sorted(map(_said, present)))
 
     def _read(self, hint: Any) -> None:  # Any: an annotation
         origin = get_origin(hint)
@@ -177,6 +178,11 @@ class _Check:
                 raise InvalidValue(self.field, f"of {len(value)}", f"at most {BATCH_MAX} at once")
             for item in value:
                 self.element(item)
+
+
+def _said(kind: type) -> str:
+    choices = f" ({', '.join(map(str, kind))})" if issubclass(kind, Enum) else ""
+    return kind.__name__ + choices
 
 
 @cache
