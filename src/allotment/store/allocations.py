@@ -30,7 +30,7 @@ from allotment.model.extent import Extent
 from allotment.model.mac import Mac
 from allotment.model.results import Allocation, Page, Status
 from allotment.store import pages, schema
-from allotment.store.columns import AddressValue, Id
+from allotment.store.columns import AddressValue, Among, Id
 from allotment.store.session import Read, Write
 
 A, N, J, T = schema.allocation, schema.subnet, schema.project, schema.allocation_tag
@@ -291,7 +291,7 @@ def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
         return {}
     query = (
         select(A.c.subnet_id, func.count())
-        .where(A.c.subnet_id.in_(subnet_ids), _has_status("reserved"))
+        .where(Among(A.c.subnet_id, subnet_ids), _has_status("reserved"))
         .group_by(A.c.subnet_id)
     )
     rows: list[Any] = list(r.run(query))  # Any: rows of two columns

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from allotment.errors import Ambiguous, InvalidValue, NotFound, VersionMismatch
 from allotment.model.prefix import Prefix, parse_prefix
 from allotment.store import access_schema, schema
-from allotment.store.columns import tagged
+from allotment.store.columns import Among, tagged
 from allotment.store.session import Read, Write
 
 S, P, N, X = schema.address_scope, schema.subnet_pool, schema.subnet, schema.prefix
@@ -279,7 +279,7 @@ def names_of(r: Read, holders: Iterable[Any]) -> dict[UUID, str | None]:
     for table in (P, N):
         for start in range(0, len(wanted), 500):
             some = wanted[start : start + 500]
-            rows = r.run(select(table.c.id, table.c.name).where(table.c.id.in_(some)))
+            rows = r.run(select(table.c.id, table.c.name).where(Among(table.c.id, some)))
             names.update({row.id: row.name for row in rows})
     return names
 

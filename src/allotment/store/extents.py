@@ -26,7 +26,7 @@ from sqlalchemy import (
 
 from allotment.model.extent import Extent
 from allotment.store import schema
-from allotment.store.columns import AddressValue, Id
+from allotment.store.columns import AddressValue, Among, Id
 from allotment.store.session import Read, Write
 from allotment.store.sizes import SumOfSizes
 
@@ -265,7 +265,7 @@ def totals(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, bool, in
     rests = (E.c.available_at > _now).label("rests")
     query = (
         select(E.c.container_id, rests, SumOfSizes(E.c.first, E.c.last))
-        .where(E.c.container_id.in_(containers))
+        .where(Among(E.c.container_id, containers))
         .group_by(E.c.container_id, rests)
     )
     for container, resting, total in map(tuple, r.run(query, {"now": r.now})):
@@ -286,7 +286,7 @@ def stream(r: Read, containers: Sequence[UUID]) -> Iterator[tuple[UUID, FreeExte
     """Every extent of some containers, in order of container and address."""
     query = (
         select(E.c.container_id, E.c.first, E.c.last, E.c.available_at, E.c.fits)
-        .where(E.c.container_id.in_(containers))
+        .where(Among(E.c.container_id, containers))
         .order_by(E.c.container_id, E.c.last)
     )
     for row in r.stream(query):
