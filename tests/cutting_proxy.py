@@ -18,10 +18,12 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 class CuttingProxy:
     """Stands between a client and a server on this machine."""
 
-    def __init__(self, upstream: str, plan: list[Treatment]) -> None:
+    def __init__(self, upstream: str, plan: list[Treatment], passes: bytes | None = None) -> None:
+        """`passes`: a request with that in its first line is not lost, whatever the plan says."""
         host, _, port = upstream.removeprefix("http://").partition(":")
         self._upstream = (host, int(port))
         self.plan = list(plan)
+        self._passes = passes
         self.cut = 0
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -51,7 +53,11 @@ class CuttingProxy:
                 if treatment == "pass":
                     _pump_both(client, server)
                     return
-                server.sendall(_request(client))
+                request = _request(client)
+                server.sendall(request)
+                if self._passes is not None and self._passes in request.partition(b"\r\n")[0]:
+                    _pump_both(client, server)
+                    return
                 self.cut += 1
                 if treatment == "lose interest":
                     return

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import allotment
+from allotment.client.patience import GRACE_SECONDS
 from allotment.errors import (
     AddressTaken,
     Busy,
@@ -190,6 +191,30 @@ def test_what_nobody_can_find_out_names_the_key(desk: Desk, server: ScriptedServ
     key = keys(server)[0]
     assert caught.value.facts["key"] == key
     assert str(key) in caught.value.message
+
+
+def test_finding_out_is_part_of_the_time(desk: Desk, server: ScriptedServer) -> None:
+    unheard(server, silence)
+    start = time.monotonic()
+    with pytest.raises(CommitUnknown):
+        desk.do(NEW, desk.actor)
+    assert any("operations" in heard.line for heard in server.heard)
+    assert time.monotonic() - start < 2 + GRACE_SECONDS
+
+
+def test_a_server_that_is_silent_to_the_end_is_not_asked_once_more(
+    desk: Desk, server: ScriptedServer
+) -> None:
+    def stuck(_: Heard) -> bytes | None:
+        time.sleep(4)
+        return None
+
+    server.script = [stuck] * 10
+    start = time.monotonic()
+    with pytest.raises(CommitUnknown) as caught:
+        desk.do(NEW, desk.actor)
+    assert time.monotonic() - start < 2 + GRACE_SECONDS + 0.5
+    assert caught.value.facts["key"] == keys(server)[0]
 
 
 def test_a_refusal_after_a_lost_attempt_is_believed_only_once_the_key_is_fenced(

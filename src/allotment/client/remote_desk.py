@@ -36,8 +36,6 @@ from allotment.model.queries import Query
 
 R = TypeVar("R")
 
-RESOLVE_SECONDS: Final = 5.0
-"""How long finding out what became of a lost command may take, after its time was over."""
 BEARER: Final = Actor(name="the bearer of the token")
 
 
@@ -112,7 +110,7 @@ class RemoteDesk:
         except AllotmentError as error:
             if not sending.lost or not isinstance(request, Command):
                 raise
-            return self._found_out(request, error)
+            return self._found_out(request, error, sending.course)
         return _decoded(request, answer.body, self._transport.server.url)
 
     def _until_answered(self, sending: Sending) -> HttpAnswer:
@@ -148,7 +146,7 @@ class RemoteDesk:
         return refused
 
     def _found_out(
-        self, command: Command[Any], error: AllotmentError
+        self, command: Command[Any], error: AllotmentError, course: Course
     ) -> Any:  # Any: whatever the command answers
         """The answer to a command of which an attempt was lost, if that one was carried out.
 
@@ -159,7 +157,7 @@ class RemoteDesk:
         key = command.idempotency_key
         if key is None:
             raise error
-        operation = self._resolved(key, error)
+        operation = self._resolved(key, error, course)
         if operation.state is OperationState.DONE:
             return _decoded(command, bytes(operation.answer), self._transport.server.url)
         if isinstance(error, CommitUnknown):
@@ -167,15 +165,17 @@ class RemoteDesk:
             raise DeadlineExceeded(told) from error
         raise error
 
-    def _resolved(self, key: str, error: AllotmentError) -> Operation:
-        """What became of the command with a key.
+    def _resolved(self, key: str, error: AllotmentError, course: Course) -> Operation:
+        """What became of the command with a key, asked for as long as its time is not over.
 
         Raises:
             CommitUnknown: nobody says; its facts hold the key.
         """
         question = ResolveOperation(key=key)
-        sending = Sending(http_request(question), True, False, Course(RESOLVE_SECONDS))
+        sending = Sending(http_request(question), True, False, course.finding_out())
         try:
+            if sending.course.is_over:
+                raise error
             answer = self._until_answered(sending)
             operation: Operation = _decoded(question, answer.body, self._transport.server.url)
         except AllotmentError as failed:
@@ -200,6 +200,7 @@ class Sending:
         error: AllotmentError
         if self.changes:
             self.lost = True
+            self.course.keep_time_to_find_out()
             error = CommitUnknown(said, phase="commit")
         else:
             error = StoreUnavailable(said, phase="connect")
