@@ -3,7 +3,8 @@
 Two books on PostgreSQL, with `few` and `many` allocations of one subnet, each with a host name, and
 beside them in the larger one many small subnets. The same reads in turn on both: one allocation by
 its address, a page of 1,000 at half of the listing, a search by the beginning of a host name, the
-longest matching prefix. The utilisation of all subnets is compared with a bound.
+longest matching prefix, and who held an address before, where as many periods have ended as are
+held. The utilisation of all subnets is compared with a bound.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from allotment.bootstrap import local_owner, open_book
 from allotment.desk import LocalDesk
 from allotment.model.address import Address
 from allotment.model.commands import AllocateAddresses, Batch, CreateSubnet
+from allotment.model.history import ListHistory
 from allotment.model.prefix import Prefix
 from allotment.model.queries import (
     GetAllocation,
@@ -34,17 +36,27 @@ REACH = 1.3
 UTILISATION_MS_MAX = 100.0
 PAGE = 1_000
 FIRST = Address("10.0.0.2").value
+BEFORE_MS = 1_000
+PERIODS = (
+    "INSERT INTO allocation_period (scope_id, family, address, until, id, subnet_id, since, status)"
+    " SELECT n.scope_id, n.family, a.address, a.created_at, gen_random_uuid(), n.id,"
+    " a.created_at - %s, a.status FROM allocation a JOIN subnet n ON n.id = a.subnet_id"
+)
 NAMES = "UPDATE allocation SET hostname = 'host-' || encode(substr(address, 13, 4), 'hex')"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """An open book with so many allocations, and a cursor at half of their listing."""
+    """An open book with so many allocations, and as many periods that ended when these began.
+
+    `half` is a cursor at half of their listing, `before` a time in the periods.
+    """
 
     book: Book
     desk: LocalDesk
     held: int
     half: str
+    before: int
 
 
 def main() -> None:
@@ -68,7 +80,6 @@ def main() -> None:
             checked(shelf.desk)
             shelf.desk.close()
         bench.note("check", "clean, both books")
-        bench.note("as-of look-up", "not measured: the book answers as of now only")
         bench.finish(ground)
 
 
@@ -78,6 +89,9 @@ def _shelf(ground: Ground, held: int) -> Shelf:
     desk.do(AllocateAddresses(subnet=book.subnet, count=held), local_owner())
     with psycopg.connect(book.url, autocommit=True) as conn:
         conn.execute(NAMES)
+        conn.execute(PERIODS, [BEFORE_MS])
+        filled = conn.execute("SELECT min(created_at) FROM allocation").fetchone()
+    assert filled is not None
     query = ListAllocations(subnet=book.subnet, limit=PAGE)
     cursor = None
     for _ in range(held // 2 // PAGE):
@@ -85,7 +99,7 @@ def _shelf(ground: Ground, held: int) -> Shelf:
             ListAllocations(subnet=query.subnet, limit=PAGE, cursor=cursor), local_owner()
         ).next
     assert cursor is not None, "half of the listing is more than a page away"
-    return Shelf(book=book, desk=desk, held=held, half=cursor)
+    return Shelf(book=book, desk=desk, held=held, half=cursor, before=filled[0] - 1)
 
 
 def _beside(shelf: Shelf, subnets: int) -> None:
@@ -120,11 +134,18 @@ def _longest_match(shelf: Shelf) -> None:
     assert shelf.desk.ask(Lookup(address=address), local_owner())
 
 
+def _as_of(shelf: Shelf) -> None:
+    address = Address.of(4, FIRST + random.randrange(shelf.held))
+    query = ListHistory(address=address, at=shelf.before)
+    assert len(shelf.desk.ask(query, local_owner()).items) == 1
+
+
 READS: dict[str, Callable[[Shelf], None]] = {
     "one by its address": _by_address,
     "a page of 1,000 at half of the listing": _page,
     "search by the beginning of a host name": _search,
     "longest matching prefix": _longest_match,
+    "as-of look-up": _as_of,
 }
 
 

@@ -17,7 +17,7 @@ import msgspec
 from allotment import errors
 from allotment.doors.cli.app import root as cli
 from allotment.doors.rest import openapi, problems
-from allotment.model import commands, events, grants, queries
+from allotment.model import commands, events, grants, history, queries
 from allotment.model.answers import answer_type
 from allotment.model.routes import ROUTES
 
@@ -32,6 +32,7 @@ HOMES = (
     "access.",
     "grants.",
     "events.",
+    "history.",
     "secret.",
 )
 MADE = "<!-- made by docs/make_reference.py: change the code, then run it -->\n"
@@ -159,8 +160,8 @@ def context_of(command: click.Command, parent: click.Context | None, name: str) 
 def pages() -> dict[str, str]:
     """The reference: file names and their texts."""
     python = ["# Operations\n", MADE]
-    python += ["# Commands\n", *operations(commands.Command, commands, grants, events)]
-    python += ["# Queries\n", *operations(queries.Query, queries, grants, events)]
+    python += ["# Commands\n", *operations(commands.Command, commands, history, grants, events)]
+    python += ["# Queries\n", *operations(queries.Query, queries, history, grants, events)]
     table = ["# Errors\n", MADE, *error_rows()]
     shell = ["# Command line\n", MADE, *words(cli, context_of(cli, None, "allotment"))]
     http = ["# REST\n", MADE, REST, "## Routes\n", *routes(), "\n## Problems\n", *statuses()]

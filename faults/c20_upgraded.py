@@ -1,4 +1,4 @@
-"""C20, its second half: a book of the schema before is upgraded while clients wait for it, and the
+"""C20, its second half: a book of an older schema is upgraded while clients wait for it, and the
 upgrade, or the server under it, is killed on the way.
 
 Invariant: after every kill the book is of the old schema or of the new one, never of something
@@ -31,10 +31,9 @@ from faults.postgres import kill_all, left_behind, server
 from faults.record import Record
 from faults.stage import Pool
 from faults.victims import Victim, silenced, until
-from old_book import HELD, LOWEST, SUBNET, make_old_book
+from old_book import HELD, LOWEST, OLD_SCHEMAS, SUBNET, make_old_book
 from postgres_cluster import Cluster
 
-OLD = "0001"
 KILLS_EACH = 4
 UPGRADE_SECONDS = 0.6
 """What one takes, about: a kill comes at any moment of it."""
@@ -52,24 +51,25 @@ def upgraded(record: Record, folder: Path, times: int) -> None:
         for number in range(times):
             place = home / f"book-{number}"
             place.mkdir()
+            old = OLD_SCHEMAS[number // 2 % len(OLD_SCHEMAS)]
             if number % 2:
-                _one_book(record, place, f"sqlite:///{place}/book.db", None)
+                _one_book(record, place, f"sqlite:///{place}/book.db", old, None)
                 continue
             with psycopg.connect(cluster.url(), autocommit=True) as conn:
                 conn.execute(f"CREATE DATABASE book_{number}")
             url = cluster.url(f"book_{number}")
-            _one_book(record, place, url, cluster)
+            _one_book(record, place, url, old, cluster)
             record.findings += left_behind(url)
     record.need({"books upgraded": times, "upgrades killed": max(1, times)})
 
 
-def _one_book(record: Record, folder: Path, url: str, cluster: Cluster | None) -> None:
-    Victim(partial(make_old_book, url)).wait()
+def _one_book(record: Record, folder: Path, url: str, old: str, cluster: Cluster | None) -> None:
+    Victim(partial(make_old_book, url, old)).wait()
     before = _before(folder)
     crew = Crew(two_processes(record, folder, [POOL], partial(_desk_at, url)))
     try:
         for number in range(KILLS_EACH):
-            _killed(record, url, cluster if number == KILLS_EACH - 1 else None)
+            _killed(record, url, old, cluster if number == KILLS_EACH - 1 else None)
         both = [Victim(partial(_upgrade, url)) for _ in range(2)]  # at once: one waits
         for code in [victim.wait() for victim in both]:
             if code != 0:
@@ -88,7 +88,7 @@ def _one_book(record: Record, folder: Path, url: str, cluster: Cluster | None) -
     record.counts["books upgraded"] += 1
 
 
-def _killed(record: Record, url: str, cluster: Cluster | None) -> None:
+def _killed(record: Record, url: str, old: str, cluster: Cluster | None) -> None:
     """Kill an upgrade, or the server under it; the book is one thing or the other."""
     began = _version(url)
     victim = Victim(partial(_upgrade, url))
@@ -101,11 +101,11 @@ def _killed(record: Record, url: str, cluster: Cluster | None) -> None:
     else:
         victim.kill()
     found = _version(url)
-    if found not in (OLD, HEAD):
+    if found not in (old, HEAD):
         record.findings.append(f"U1 after a kill the book says that it is at {found}")
-    if (began, found) == (OLD, OLD):
+    if (began, found) == (old, old):
         record.counts["upgrades killed"] += 1
-    elif began == OLD:
+    elif began == old:
         record.counts["upgrades done before the kill"] += 1
 
 

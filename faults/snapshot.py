@@ -33,6 +33,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r'("\w+_at":)(\d+)')
 _KEY_ID = re.compile(r'("key_id":)"[^"]*"')
 _MADE = ("digest", "key_id", "pepper")
+_TIMES = ("at", "since", "until")
 
 
 class SqlitePlace:
@@ -200,7 +201,7 @@ class Alike:
             return "made"
         if column.endswith("id") and _id(value) is not None:
             return str(_id(value)) if str(_id(value)) in self._ids else "made"
-        if isinstance(value, int) and (column == "at" or column.endswith("_at")):
+        if isinstance(value, int) and (column in _TIMES or column.endswith("_at")):
             return "since" if value >= self._since else value
         if isinstance(value, bytes) and column == "answer":
             value = value.decode()

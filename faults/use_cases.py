@@ -13,6 +13,7 @@ from allotment.desk import LocalDesk
 from allotment.model import commands as c
 from allotment.model import events as e
 from allotment.model import grants as g
+from allotment.model import history as h
 from allotment.model import queries as q
 from allotment.model.access import Role
 from allotment.model.address import Address
@@ -142,6 +143,7 @@ def _changes(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a command of 
     yield "spread", c.AllocateAddresses(subnet="net", count=30, tags=("many",))
     yield "in a run", c.AllocateAddresses(subnet="net", count=30, contiguous=True, owner="own")
     yield "", c.UpdateAllocation(subnet="net", address=nine, hostname="said", tags=("green",))
+    yield "of no holder", c.UpdateAllocation(subnet="net", address=nine, description="said")
     yield "", c.ReleaseAddress(subnet="net", address=nine)
     yield "by id", c.ReleaseAddress(subnet=ids.net, address=nine, allocation_id=ids.net_allocation)
     yield "", c.ReleaseAddresses(subnet="net", addresses=some)
@@ -150,6 +152,8 @@ def _changes(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a command of 
     yield "sparse", c.AllocatePrefix(pool="pool", length=20, placement=PrefixPlacement.SPARSE)
     yield "named", c.AllocatePrefix(pool="small", prefix=Prefix("172.16.0.64/28"))
     yield "", c.ReleasePrefix(pool="small", prefix=Prefix("172.16.0.0/28"))
+    yield "of all", h.ForgetHistory(before=1 << 60)
+    yield "of a scope", h.ForgetHistory(before=1 << 60, scope="s")
     yield "", c.RepairBook()
     yield (
         "",
@@ -194,6 +198,8 @@ def _questions(ids: Furnished) -> Iterator[tuple[str, Any]]:  # Any: a query of 
     yield "of one", q.GetUtilisation(containers=(ids.net,))
     yield "", q.ListFree(container=ids.net)
     yield "", q.Lookup(address=nine)
+    yield "", h.ListHistory(address=nine)
+    yield "then", h.ListHistory(address=Address("10.3.0.2"), scope="s", at=1 << 60)
     yield "", q.Search(text="n")
     yield "", q.ListTree()
     yield "", q.PreviewDelete(subnet=ids.net)

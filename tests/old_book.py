@@ -1,6 +1,6 @@
-"""A book as the version with schema 0001 left it, with something in it.
+"""A book as a version with an older schema left it, with something in it.
 
-Invariant: it is made by the first migration, and filled by nothing but its own tables' columns.
+Invariant: it is made by its own migrations, and filled by nothing but its own tables' columns.
 """
 
 from __future__ import annotations
@@ -54,15 +54,18 @@ OLD_FUNCTIONS = (  # by name and arguments as schema 0001 had them
 )
 
 
-def make_old_book(url: str) -> None:
-    """In a blank database, a small book of schema 0001."""
+OLD_SCHEMAS = ("0001", "0002")
+
+
+def make_old_book(url: str, version: str) -> None:
+    """In a blank database, a small book of an older schema."""
     dialect = _dialect(url)
-    with patch.object(upgrade, "HEAD", "0001"):
+    with patch.object(upgrade, "HEAD", version):
         assert upgrade.upgrade(dialect)
     store = Store(dialect, clock)
     with store.writing() as tx:
         fill(tx)
-        if dialect.concurrent:
+        if dialect.concurrent and version == "0001":
             for statement in OLD_FUNCTIONS:
                 tx.run(text(statement))
     store.close()

@@ -24,6 +24,7 @@ from allotment.doors.cli.app import root
 from allotment.model import commands as c
 from allotment.model import events as e
 from allotment.model import grants as g
+from allotment.model import history as h
 from allotment.model import queries as q
 
 Words = list[str]
@@ -130,6 +131,13 @@ SAID: dict[type, Callable[[Any], Words]] = {
     q.ListAllocations: lambda r: ["allocation", "list"],
     q.Search: lambda r: ["search", r.text],
     q.Lookup: lambda r: ["lookup", str(r.address)],
+    h.ListHistory: lambda r: [
+        "history", str(r.address), *_given("--subnet", r.subnet),
+        *([] if r.at is None else ["--at", "2999-01-01"]),
+    ],
+    h.ForgetHistory: lambda r: [
+        "forget", "--before", "1970-01-02", *_given("--scope", r.scope), "--yes",
+    ],
     q.PreviewDelete: _preview,
     q.CheckBook: lambda r: ["check"],
     c.RepairBook: lambda r: ["check", "--repair"],

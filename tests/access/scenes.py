@@ -16,6 +16,7 @@ from allotment import Address, AddressRange, Prefix
 from allotment.model import commands as c
 from allotment.model import events as e
 from allotment.model import grants as g
+from allotment.model import history as h
 from allotment.model import queries as q
 from allotment.model.access import Role
 
@@ -70,6 +71,11 @@ def _reading(book: Book) -> Iterator[Scene]:
         yield Scene("of all", lambda a=listed: a, Request(type(listed).__name__))
     looked = q.Lookup(address=Address("10.1.0.9"))
     yield Scene("", lambda: looked, Request("Lookup"))
+    held = Address(ids["held-owning address"])
+    asked = h.ListHistory(address=held, at=1 << 60)
+    yield Scene("then", lambda a=asked: a, Request("ListHistory"))
+    asked = h.ListHistory(address=held, subnet=ids["subnet"])
+    yield Scene("of a subnet", lambda a=asked: a, Request("ListHistory", ("subnet",)))
     within = q.ListSubnets(pool=ids["pool"])
     yield Scene("of a pool", lambda: within, Request("ListSubnets", ("pool",)))
     yield Scene("", g.WhoAmI, Request("WhoAmI"))
@@ -367,6 +373,10 @@ def _tokens(book: Book) -> Iterator[Scene]:
 
 def _others(book: Book) -> Iterator[Scene]:
     yield Scene("", c.RepairBook, Request("RepairBook", at=(ALL,), whole=True))
+    forgotten = h.ForgetHistory(before=86_400_000)
+    yield Scene("", lambda: forgotten, Request("ForgetHistory", at=(ALL,), whole=True))
+    of_scope = h.ForgetHistory(before=86_400_000, scope="scope")
+    yield Scene("of a scope", lambda: of_scope, Request("ForgetHistory", ("scope",), whole=True))
     yield Scene("", lambda: e.ResolveOperation(key=book.fresh("k")), Request("ResolveOperation"))
     part = c.UpdateSubnet(subnet=book.ids["subnet"], tags=("t",))
     batch = c.Batch(commands=(part,))

@@ -27,6 +27,7 @@ from allotment.model import grants as g
 from allotment.model import queries as q
 from allotment.model import wire
 from allotment.model.access import Actor, Role
+from allotment.model.history import ListHistory
 
 WHO = Actor(name="token:b")
 EXAMPLES = hypothesis.settings().max_examples
@@ -59,6 +60,10 @@ def plant(book: Book, *, full: bool) -> None:
     book.pool("pool", "main", "10.0.0.0/8")
     book.subnet("net", "pool", "10.1.1.0/24", "tenant")
     book.address("mine", "net", "tenant")
+    passed(book, "net", "main", "10.1.1.1", "tenant")
+    book.do(c.CreateSubnet(pool="pool", name="over", prefix=Prefix("10.9.9.0/24")))
+    passed(book, "over", "main", "10.9.9.1", None)
+    book.do(c.DeleteSubnet(subnet="over"))
     if full:
         for name, owner in (("shared", "hidden"), ("elsewhere", "secret")):
             book.scope(name, owner)
@@ -77,8 +82,17 @@ def plant(book: Book, *, full: bool) -> None:
                 )
                 book.do(held)
             book.do(c.AllocatePrefix(pool="pool", scope=name, length=24, owner=owner))
+            for subnet, address in (("away", "10.9.9.1"), ("net", "10.1.1.3")):
+                passed(book, subnet, name, address, owner)
         book.token("h", "hidden")
     book.token("b")
+
+
+def passed(book: Book, subnet: str, scope: str, address: str, owner: str | None) -> None:
+    """Somebody held an address of a subnet, and nobody does."""
+    here = {"subnet": subnet, "scope": scope, "address": Address(address)}
+    book.do(c.AllocateAddress(**here, owner=owner, hostname="h"))
+    book.do(c.ReleaseAddress(**here))
 
 
 def planted(stack: ExitStack, urls: Iterable[str], grants: str) -> list[Book]:
@@ -112,7 +126,7 @@ def on_postgresql(request: pytest.FixtureRequest, postgres_server: Any) -> Itera
 
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-MOMENT = re.compile(r'"(\w+_at)":\d+')
+MOMENT = re.compile(r'"(\w+_at|since|until)":\d+')
 KEY = re.compile(r'"key_id":"\w+"')
 CURSOR = re.compile(r'"next":"[^"]+"')
 
@@ -204,6 +218,9 @@ def listings() -> Iterator[Any]:
             g.ListTokens,
         ):
             yield kind(limit=limit)
+        for address in map(Address, ADDRESSES):
+            yield ListHistory(address=address, limit=limit)
+            yield ListHistory(address=address, limit=limit, at=1 << 60)
         for text in ("h", "n", "pool", "mine", "t", "10.0.0.0/8", "10.1.1.1", "secret"):
             yield q.Search(text=text, limit=limit)
         for kind in ("scope", "pool", "subnet"):
@@ -237,6 +254,7 @@ def requests() -> st.SearchStrategy[Any]:
         st.builds(q.ListAllocations, subnet=maybe, scope=maybe, owner=maybe),
         st.builds(q.Search, text=name, scope=maybe),
         st.builds(q.Lookup, address=address, scope=maybe),
+        st.builds(ListHistory, address=address, scope=maybe, subnet=maybe),
         st.builds(q.ListFree, container=name, scope=maybe, limit=st.just(2)),
         st.builds(q.GetUtilisation, containers=st.tuples(name), scope=maybe),
         st.builds(g.ListGrants, target=st.just(g.TargetKind.PROJECT), reference=name),

@@ -24,6 +24,7 @@ from allotment.model import commands as c
 from allotment.model import queries as q
 from allotment.model.access import Role
 from allotment.model.grants import CreateGrant, ListGrants, ListTokens, TargetKind
+from allotment.model.history import ListHistory
 
 PAGES = (1, 3, 100)
 EXAMPLES = hypothesis.settings().max_examples
@@ -84,6 +85,10 @@ def listings(book: Book, policy: Policy) -> Iterator[tuple[Any, Callable[[Any], 
     yield q.ListSubnets(), one, ids("subnet")
     yield q.ListAllocations(), one, ids("address")
     yield q.ListTree(), lambda node: str(node.holder_id), ids("pool", "subnet", "prefix")
+    for address in {text for name, text in book.ids.items() if name.endswith(" address")}:
+        here = [n for n in policy.visible("address") if book.ids[f"{n} address"] == address]
+        wanted = sorted(2 * [book.ids[name] for name in here])
+        yield ListHistory(address=Address(address)), lambda x: str(x.allocation_id), wanted
     for kind in ("subnet", "pool", "scope"):
         yield q.GetUtilisation(kind=kind), one, ids(kind)
     for pool in policy.visible("pool"):

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from access.book import ROLES, Book, Who
 from access.terms import ALL, Grant, Thing
-from allotment import Prefix
+from allotment import Address, Prefix
 from allotment.model import commands as c
 from allotment.model.access import Actor, ActorKind
 from allotment.model.grants import ListGrants, ListTokens, RevokeGrant, RevokeToken
+from allotment.model.mac import Mac
 from allotment.model.queries import ListAddressScopes, ListProjects
 
 PROJECTS_MAX, NODES_MAX, HELD_MAX, GRANTS_MAX = 3, 9, 6, 6
@@ -84,7 +85,10 @@ class Grove:
         if home is None:
             return
         if self.book.tree[home].kind == "subnet":
-            self.book.address(self.name(), home, self.owner())
+            name = self.book.address(self.name(), home, self.owner())
+            here = Address(self.book.ids[f"{name} address"])
+            mac = Mac("02:00:00:00:00:01")  # by then it is another holder
+            self.book.do(c.UpdateAllocation(subnet=self.book.ids[home], address=here, mac=mac))
             return
         prefix = Prefix(self.slot(home))
         owner, name = self.owner(), self.name()

@@ -99,7 +99,7 @@ def test_what_a_person_must_decide_is_found_by_name_and_left_alone(
 def test_every_rule_of_the_audit_is_provoked_here() -> None:
     """What `engine/audit.py` and `operations/check.py` can say, and who makes them say it."""
     provoked = {rule for _, rule, _, _ in HEALED + NAMED}
-    assert provoked == {"S2", "S3", "S4", "S5", "S10"}
+    assert provoked == {"S2", "S3", "S4", "S5", "S10", "S14"}
 
 
 def test_a_fault_names_the_container_it_is_in(broken: Broken) -> None:

@@ -9,8 +9,16 @@ import pytest
 
 from allotment import Address, Prefix, open_book
 from allotment.model.access import Actor
-from allotment.model.commands import AllocateAddresses, Batch, CreateAddressScope, CreateSubnet
+from allotment.model.commands import (
+    AllocateAddress,
+    AllocateAddresses,
+    Batch,
+    CreateAddressScope,
+    CreateSubnet,
+)
+from allotment.model.history import ListHistory
 from allotment.model.queries import ListAllocations, ListSubnets
+from allotment.store.history import OVERLAPS_MAX
 
 SUBNETS, PAGE = 600, 100
 
@@ -54,6 +62,40 @@ def test_a_page_of_a_subnet_s_addresses_reads_no_more_than_itself(
         read.append(_read_through(postgres_url, "indexrelname = 'allocation_pkey'") - before)
     assert cursor is None
     assert max(read) <= 1001
+
+
+@pytest.mark.postgres
+def test_a_look_into_a_long_history_reads_no_more_than_it_shows(
+    postgres_url: str, me: Actor
+) -> None:
+    """One address with 5,000 former holders, each for a millisecond."""
+    address, index = Address("10.0.0.7"), "indexrelname = 'allocation_period_pkey'"
+    with open_book(postgres_url, create=True) as desk:
+        desk.do(CreateAddressScope(name="s"), me)
+        desk.do(CreateSubnet(scope="s", prefix=Prefix("10.0.0.0/24"), name="n"), me)
+        desk.do(AllocateAddress(subnet="n", address=address), me)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute(
+            "INSERT INTO allocation_period (scope_id, family, address, until, id, subnet_id, since,"
+            " status) SELECT n.scope_id, 4, a.address, k + 1, gen_random_uuid(), n.id, k, 'active'"
+            " FROM allocation a JOIN subnet n ON n.id = a.subnet_id, generate_series(0, 4999) AS k"
+        )
+        conn.execute("ANALYZE allocation_period")
+    cursor, read, seen = None, [], []
+    for _ in range(5):
+        before = _read_through(postgres_url, index)
+        with open_book(postgres_url) as desk:
+            page = desk.ask(ListHistory(address=address, limit=1000, cursor=cursor), me)
+        cursor, seen = page.next, [*seen, *page.items]
+        read.append(_read_through(postgres_url, index) - before)
+    assert [one.until for one in seen] == [None, *range(5000, 1, -1)]
+    assert max(read) <= 1001, read
+    for moment in (0, 2500, 4999):
+        before = _read_through(postgres_url, index)
+        with open_book(postgres_url) as desk:
+            (found,) = desk.ask(ListHistory(address=address, at=moment), me).items
+        assert (found.since, found.until) == (moment, moment + 1)
+        assert _read_through(postgres_url, index) - before <= OVERLAPS_MAX
 
 
 def _read_through(url: str, which: LiteralString) -> int:

@@ -1,4 +1,4 @@
-"""A book of schema 0001, with something in it, is upgraded and goes on as it was."""
+"""A book of an older schema, with something in it, is upgraded and goes on as it was."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from allotment.model.commands import (
     AllocateAddress,
     CreateSubnet,
     DeleteProject,
+    ReleaseAddress,
     ReleaseMatching,
     UpdateAddressScope,
 )
 from allotment.model.grants import CreateGrant, CreateToken, GetQuota, SetQuota, TargetKind
+from allotment.model.history import ListHistory
 from allotment.model.queries import CheckBook, GetStatus, ListAllocations
 from allotment.store import schema, settings, upgrade
 from allotment.store.session import Store
-from old_book import ANSWER, HELD, SUBNET, WISH, make_old_book
+from old_book import ANSWER, HELD, OLD_SCHEMAS, SUBNET, WISH, make_old_book
 
 
 @pytest.fixture
@@ -31,12 +33,19 @@ def postgres_url(blank_postgres_url: str) -> str:
     return blank_postgres_url
 
 
+@pytest.fixture(params=OLD_SCHEMAS)
+def version(request: pytest.FixtureRequest) -> str:
+    """An older schema."""
+    found: str = request.param
+    return found
+
+
 @pytest.fixture
-def old_url(database_url: str) -> str:
-    """A database with a small book in it, as the version with schema 0001 left it."""
+def old_url(database_url: str, version: str) -> str:
+    """A database with a small book in it, as the version with that schema left it."""
     if database_url == "sqlite://":
         pytest.skip("a book in memory ends with its one connection")
-    make_old_book(database_url)
+    make_old_book(database_url, version)
     return database_url
 
 
@@ -46,11 +55,13 @@ def upgraded(old_url: str) -> Iterator[LocalDesk]:
         yield desk
 
 
-def test_a_book_of_the_old_schema_is_refused_with_the_command_to_run(old_url: str) -> None:
+def test_a_book_of_the_old_schema_is_refused_with_the_command_to_run(
+    old_url: str, version: str
+) -> None:
     for _ in range(2):
         with pytest.raises(SchemaMismatch) as refusal:
             open_book(old_url)
-        assert "schema 0001" in str(refusal.value)
+        assert f"schema {version}" in str(refusal.value)
         assert "allotment init" in str(refusal.value)
 
 
@@ -108,6 +119,17 @@ def test_what_is_new_works_on_what_is_old(upgraded: LocalDesk, me: Actor) -> Non
     assert upgraded.ask(CheckBook(), me).clean
 
 
+def test_the_history_of_what_was_held_before_begins_with_it(upgraded: LocalDesk, me: Actor) -> None:
+    address = Address("10.0.0.1")
+    (held,) = upgraded.ask(ListHistory(address=address), me).items
+    assert (held.allocation_id, held.project, held.since, held.until) == (HELD, "j", 1, None)
+    upgraded.do(ReleaseAddress(subnet="n", address=address), me)
+    (ended,) = upgraded.ask(ListHistory(address=address), me).items
+    assert (ended.allocation_id, ended.project, ended.since) == (HELD, "j", 1)
+    assert ended.until is not None
+    assert upgraded.ask(ListHistory(address=address, at=1), me).items == (ended,)
+
+
 def test_an_upgrade_gives_a_book_the_secrets_it_lacked_and_keeps_the_old_one(
     old_url: str,
 ) -> None:
@@ -134,7 +156,7 @@ def test_an_upgrade_gives_a_book_the_secrets_it_lacked_and_keeps_the_old_one(
 
 
 def test_an_upgrade_that_fails_leaves_the_old_book(
-    old_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
+    old_url: str, version: str, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The new tables come in one transaction with everything that belongs to them."""
 
@@ -146,10 +168,10 @@ def test_an_upgrade_that_fails_leaves_the_old_book(
         with pytest.raises(KeyboardInterrupt):
             open_book(old_url, create=True)
     dialect = _dialect(old_url)
-    assert upgrade.found_version(dialect) == "0001"
+    assert upgrade.found_version(dialect) == version
     with dialect.exclusive("read"), dialect.engine.connect() as conn:
         dialect.begin(conn, "read")
-        assert not inspect(conn).has_table("token")
+        assert not inspect(conn).has_table("allocation_period")
     dialect.engine.dispose()
     with open_book(old_url, create=True) as desk:
         assert desk.ask(CheckBook(), me).clean

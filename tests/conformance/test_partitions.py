@@ -24,6 +24,7 @@ from allotment.model.commands import (
 from allotment.model.queries import CheckBook, ListAllocations
 from allotment.store import upgrade
 from allotment.store.postgres_partitions import KEYS, HashPartitions
+from old_book import OLD_SCHEMAS
 from postgres_books import Shelf
 from postgres_server import PostgresServer
 
@@ -193,11 +194,12 @@ def test_what_fails_half_way_leaves_the_book_as_it_was(
         assert desk.ask(CheckBook(), me).clean
 
 
+@pytest.mark.parametrize("version", OLD_SCHEMAS)
 def test_an_old_book_in_partitions_is_upgraded(
-    blank_postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
+    blank_postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(upgrade, "HEAD", "0001")
+        patch.setattr(upgrade, "HEAD", version)
         dialect = _dialect(blank_postgres_url)
         upgrade.upgrade(dialect)
         upgrade.partition(dialect, PARTS)

@@ -26,7 +26,7 @@ from allotment.model.results import CheckReport
 from allotment.store import schema
 
 E, A, R, X = schema.free_extent, schema.allocation, schema.allocation_pool, schema.prefix
-N = schema.subnet
+N, W = schema.subnet, schema.allocation_period
 
 
 def at(last: int) -> int:
@@ -262,6 +262,39 @@ def orphan_range(b: Broken, conn: Connection) -> None:
     conn.execute(insert(R).values(subnet_id=uuid4(), first=at(1), last=at(2)))
 
 
+def period(conn: Connection, since: int, until: int) -> None:
+    """A period of the allocation of 10.0.0.12, which is held."""
+    row = conn.execute(select(A).where(A.c.address == at(12))).one()
+    names = ("id", "subnet_id", "address", "status")
+    scope_id = conn.execute(select(N.c.scope_id).where(N.c.id == row.subnet_id)).scalar_one()
+    place = {"scope_id": scope_id, "family": 4, "since": since, "until": until}
+    conn.execute(insert(W).values(**place, **{name: getattr(row, name) for name in names}))
+
+
+def period_of_no_scope(b: Broken, conn: Connection) -> None:
+    conn.execute(update(A).where(A.c.address == at(12)).values(changed_at=2))
+    period(conn, 1, 2)
+    conn.execute(update(W).values(scope_id=uuid4()))
+
+
+def period_of_one_that_never_changed(b: Broken, conn: Connection) -> None:
+    period(conn, 1, 2)
+
+
+def period_that_reaches_into_the_next(b: Broken, conn: Connection) -> None:
+    conn.execute(update(A).where(A.c.address == at(12)).values(changed_at=2))
+    period(conn, 1, 3)
+
+
+def period_that_ends_before_it_begins(b: Broken, conn: Connection) -> None:
+    conn.execute(update(A).where(A.c.address == at(12)).values(changed_at=3))
+    if b.desk.store.dialect.concurrent:
+        conn.execute(text("ALTER TABLE allocation_period DROP CONSTRAINT allocation_period_order"))
+    else:
+        conn.execute(text("PRAGMA ignore_check_constraints = ON"))
+    period(conn, 3, 2)
+
+
 # What a repair must leave alone, because a person has to decide.
 NAMED: list[tuple[Callable[[Broken, Connection], None], str, str, str]] = [
     (held_outside_the_subnet, "S2", "subnet", "outside the subnet"),
@@ -281,4 +314,8 @@ NAMED: list[tuple[Callable[[Broken, Connection], None], str, str, str]] = [
     (siblings_overlap, "S5", "pool", "carved from the pool overlap"),
     (orphan_allocation, "S10", "orphan", "allocations of a subnet that does not exist"),
     (orphan_range, "S10", "orphan", "allocation pools of a subnet that does not exist"),
+    (period_of_no_scope, "S10", "orphan", "periods of an address scope that does not exist"),
+    (period_of_one_that_never_changed, "S14", "period", "10.0.0.12: a period"),
+    (period_that_reaches_into_the_next, "S14", "period", "10.0.0.12: a period"),
+    (period_that_ends_before_it_begins, "S14", "period", "10.0.0.12: a period"),
 ]

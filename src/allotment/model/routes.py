@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from allotment.model import commands as c
 from allotment.model import events as e
 from allotment.model import grants as g
+from allotment.model import history as h
 from allotment.model import queries as q
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -89,6 +90,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("POST", "/v1/batches", c.Batch),
     Route("GET", "/v1/search", q.Search),
     Route("GET", "/v1/lookup", q.Lookup),
+    Route("GET", "/v1/history", h.ListHistory),
+    Route("POST", "/v1/history/forget", h.ForgetHistory),
     Route("GET", "/v1/usage", q.GetUtilisation),
     Route("GET", "/v1/free", q.ListFree),
     Route("GET", "/v1/tree", q.ListTree),

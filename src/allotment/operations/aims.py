@@ -17,6 +17,7 @@ from allotment.errors import Forbidden
 from allotment.model import commands as c
 from allotment.model.access import Role
 from allotment.model.command import Command
+from allotment.model.history import ForgetHistory
 from allotment.model.prefix import Prefix
 from allotment.model.queries import Query
 from allotment.store import directory, places, prefix_allocations, prefixes
@@ -185,6 +186,16 @@ def _scope(
         resolved = structs.replace(request, scope=str(row.id), project=owner)
         wants += more
     return Aim(resolved, wants)
+
+
+@aims_at(ForgetHistory)
+def _history(r: Read, rights: Rights, request: ForgetHistory) -> Aim[ForgetHistory]:
+    if request.scope is None:
+        return Aim(request, [])
+    row = directory.find_named(r, SCOPE, request.scope)
+    spare_denied(r, rights, row.id)
+    resolved = structs.replace(request, scope=str(row.id))
+    return Aim(resolved, [Want(request.needs, scope_place(r, row))])
 
 
 def new_owner(r: Read, wanted: Any, role: Role) -> tuple[Any, list[Want]]:

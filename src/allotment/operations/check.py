@@ -10,7 +10,7 @@ from uuid import UUID
 
 from allotment.engine import audit as rules
 from allotment.engine.pools import usable
-from allotment.model.address import BITS
+from allotment.model.address import BITS, Address
 from allotment.model.commands import RepairBook
 from allotment.model.extent import Extent
 from allotment.model.prefix import Prefix
@@ -69,6 +69,8 @@ def _faults(r: Read) -> Iterator[Fault]:
     yield from _pool_faults(r)
     yield from _forest_faults(r)
     yield from _quota_faults(r)
+    yield from _history_faults(r)
+    yield from _orphans_of_history(r)
     for subnet_id in dict.fromkeys(audit.tags_that_differ(r)):
         detail = "its allocations are found by other tags than they have"
         yield Fault(rule="S10", kind="tags", id=str(subnet_id), detail=detail, repairable=True)
@@ -77,6 +79,20 @@ def _faults(r: Read) -> Iterator[Fault]:
         yield Fault(
             rule="S5", kind=other.kind, id=str(other.holder_id), detail=detail, repairable=False
         )
+
+
+def _history_faults(r: Read) -> Iterator[Fault]:
+    """Periods that cannot be; which of them is wrong, a person must say."""
+    for allocation, family, address in audit.wrong_periods(r):
+        told = Address.of(family, address)
+        detail = f"{told}: a period of its history ends before it begins, or after the next begins"
+        yield Fault(rule="S14", kind="period", id=str(allocation), detail=detail, repairable=False)
+
+
+def _orphans_of_history(r: Read) -> Iterator[Fault]:
+    for scope in audit.scopes_of_periods_only(r):
+        detail = "periods of an address scope that does not exist"
+        yield Fault(rule="S10", kind="orphan", id=str(scope), detail=detail, repairable=False)
 
 
 def _quota_faults(r: Read) -> Iterator[Fault]:

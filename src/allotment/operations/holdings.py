@@ -20,7 +20,7 @@ from allotment.operations.owners import check_touch, is_seen
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import wanted_id
-from allotment.store import allocations, directory, pages, quotas
+from allotment.store import allocations, directory, history, pages, quotas
 from allotment.store.allocations import Filter
 from allotment.store.directory import SUBNET
 from allotment.store.quotas import Counted
@@ -48,8 +48,23 @@ def update_allocation(tx: Write, command: UpdateAllocation, rights: Rights) -> A
         assert new is None or isinstance(new, UUID)
         quotas.note(tx, found.project_id, Counted(addresses=-1))
         quotas.note(tx, new, Counted(addresses=1))
+    if _is_another_holder(found, changes):
+        history.end(tx, subnet, command.address.value)
+        changes["changed_at"] = history.ended_at(tx.now)
     allocations.change(tx, subnet.id, command.address.value, changes)
     return _held(tx, subnet.id, command.address)
+
+
+def _is_another_holder(found: Allocation, changes: dict[str, object]) -> bool:
+    """Whether the changes end a period of the history."""
+    known: dict[str, object] = {
+        "status": found.status.value,
+        "project_id": found.project_id,
+        "identifier": found.identifier,
+        "hostname": found.hostname,
+        "mac": str(found.mac) if found.mac else None,
+    }
+    return any(changes.get(name, value) != value for name, value in known.items())
 
 
 def _changes(tx: Write, command: UpdateAllocation) -> dict[str, object]:

@@ -67,7 +67,7 @@ def _release(tx: Write, row: SubnetRow, permit: Permit[ReleaseAddress]) -> Relea
     check_touch(tx, permit.rights, row.id, [holder.project_id])
     if wanted not in (None, holder.id):
         raise StaleAllocation(str(command.address), str(wanted))
-    allocations.delete_one(tx, row.id, value)
+    tx.dialect.end_allocations(tx, row, [value])
     quotas.note(tx, holder.project_id, Counted(addresses=-1))
     _return(tx, row, [Extent(value, value)])
     return Released(count=1, container_id=row.id)
@@ -136,7 +136,7 @@ def release_addresses(tx: Write, command: ReleaseAddresses, rights: Rights) -> R
     if missing is not None:
         raise _not_held(row, Address.of(row.family, missing))
     check_touch(tx, rights, row.id, held.values())
-    tx.dialect.delete_allocations(tx, row.id, values)
+    tx.dialect.end_allocations(tx, row, values)
     note_released(tx, held.values())
     _return(tx, row, runs_of(values))
     return Released(count=len(values), container_id=row.id)
@@ -181,5 +181,5 @@ def _release_all(tx: Write, row: SubnetRow, wanted: Filter, rights: Rights) -> i
         check_touch(tx, rights, row.id, owners)
         note_released(tx, owners)
         values = [address for address, _ in found]
-        count += tx.dialect.delete_allocations(tx, row.id, values)
+        count += tx.dialect.end_allocations(tx, row, values)
         _return(tx, row, runs_of(values))

@@ -15,6 +15,7 @@ from allotment.store import (
     allocations,
     directory,
     extents,
+    history,
     prefix_allocations,
     prefixes,
     quotas,
@@ -55,11 +56,16 @@ def _contents(r: Read, below: Sequence[Held]) -> dict[str, int]:
     return counts
 
 
-def remove_subnet(tx: Write, subnet_id: UUID) -> None:
-    """Delete a subnet and what it holds; its prefix is the caller's to give back."""
+def remove_subnet(tx: Write, subnet_id: UUID, *, kept: bool = True) -> None:
+    """Delete a subnet and what it holds; its prefix is the caller's to give back.
+
+    `kept`: who held its addresses is kept.
+    """
     for project_id, count in allocations.owners(tx, subnet_id).items():
         quotas.note(tx, project_id, Counted(addresses=-count))
     quotas.note(tx, directory.project_of(tx, SUBNET, subnet_id), Counted(prefixes=-1))
+    if kept:
+        history.end(tx, directory.find_inside(tx, SUBNET, str(subnet_id), None))
     allocations.delete_all(tx, subnet_id)
     extents.delete_all(tx, subnet_id)
     allocation_pools.replace(tx, subnet_id, ())
@@ -80,11 +86,12 @@ def remove_pool(tx: Write, pool_id: UUID) -> None:
 
 
 def empty_scope(tx: Write, scope_id: UUID) -> None:
-    """Delete everything in a scope."""
-    _remove_below(tx, scope_id)
+    """Delete everything in a scope, and its history."""
+    _remove_below(tx, scope_id, kept=False)
+    history.forget_scope(tx, scope_id)
 
 
-def _remove_below(tx: Write, parent_id: UUID) -> None:
+def _remove_below(tx: Write, parent_id: UUID, *, kept: bool = True) -> None:
     done: set[UUID] = set()
     for one in prefixes.children(tx, parent_id):
         if one.holder_id in done:
@@ -92,10 +99,10 @@ def _remove_below(tx: Write, parent_id: UUID) -> None:
         done.add(one.holder_id)
         if one.kind == "subnet":
             directory.lock(tx, SUBNET, one.holder_id, exclusive=True, queued=False)
-            remove_subnet(tx, one.holder_id)
+            remove_subnet(tx, one.holder_id, kept=kept)
         elif one.kind == "pool":
             directory.lock(tx, POOL, one.holder_id, exclusive=True, queued=False)
-            _remove_below(tx, one.holder_id)
+            _remove_below(tx, one.holder_id, kept=kept)
             remove_pool(tx, one.holder_id)
         else:
             quotas.note(tx, prefix_allocations.project_of(tx, one.holder_id), Counted(prefixes=-1))

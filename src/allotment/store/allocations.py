@@ -1,7 +1,6 @@
-"""Held addresses: reading, changing and deleting them.
+"""Held addresses: reading, locking and changing them.
 
-Invariant: a deletion names what it deletes (address, and the allocation's id where the caller has
-one), so a late release never frees the next owner's address.
+Invariant: an allocation that ends is in the history when it is deleted, but where its scope ends.
 """
 
 from __future__ import annotations
@@ -140,20 +139,9 @@ def lock_one(tx: Write, subnet_id: UUID, address: int) -> Holder | None:
     return None if row is None else Holder._make(row)
 
 
-_DELETE_ONE = delete(A).where(
-    A.c.subnet_id == bindparam("of_subnet", type_=Id),
-    A.c.address == bindparam("of_address", type_=AddressValue),
-)
-
-
-def delete_one(tx: Write, subnet_id: UUID, address: int) -> None:
-    """Delete the allocation of an address, which the caller has locked."""
-    tx.run(_DELETE_ONE, {"of_subnet": subnet_id, "of_address": address})
-
-
-def delete_all(tx: Write, subnet_id: UUID) -> int:
-    """Delete every allocation of a subnet."""
-    return tx.run(delete(A).where(A.c.subnet_id == subnet_id)).rowcount
+def delete_all(tx: Write, subnet_id: UUID) -> None:
+    """Delete every allocation of a subnet; what was to be kept of them, is."""
+    tx.run(delete(A).where(A.c.subnet_id == subnet_id))
 
 
 def change(tx: Write, subnet_id: UUID, address: int, changes: dict[str, object]) -> None:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 
 from allotment.model.extent import Extent
 from allotment.store import schema
@@ -19,9 +19,10 @@ from allotment.store.directory import AnyRow
 from allotment.store.prefixes import COLUMNS, Held
 from allotment.store.session import Read
 
-N, P, X = schema.subnet, schema.subnet_pool, schema.prefix
+S, N, P, X = schema.address_scope, schema.subnet, schema.subnet_pool, schema.prefix
 A, R, E = schema.allocation, schema.allocation_pool, schema.free_extent
 H, T = schema.prefix_allocation, schema.allocation_tag
+W = schema.allocation_period
 
 Row = TypeVar("Row")
 
@@ -169,3 +170,27 @@ def tags_that_differ(r: Read) -> Iterator[UUID]:
     while listed is not None:
         yield listed[0][0]
         listed = next(found_rows, None)
+
+
+def scopes_of_periods_only(r: Read) -> Iterator[UUID]:
+    """Each scope that has a history, and does not exist."""
+    known = select(S.c.id).where(S.c.id == W.c.scope_id)
+    for row in _stream(r, select(W.c.scope_id).where(~known.exists()).distinct()):
+        yield row[0]
+
+
+def wrong_periods(r: Read) -> Iterator[tuple[UUID, int, int]]:
+    """(allocation, family, address) of periods that end before they begin, or that reach into the
+    time of the present holder of the same allocation.
+    """
+    still = and_(
+        A.c.subnet_id == W.c.subnet_id, A.c.address == W.c.address, A.c.id == W.c.id
+    )  # whatever clocks do: what changed begins when the period before ended
+    reaches = and_(A.c.id.is_not(None), or_(A.c.changed_at.is_(None), A.c.changed_at < W.c.until))
+    query = (
+        select(W.c.id, W.c.family, W.c.address)
+        .outerjoin(A, still)
+        .where(or_(W.c.since > W.c.until, reaches))
+    )
+    for row in _stream(r, query):
+        yield row[0], row[1], row[2]

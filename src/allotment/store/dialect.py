@@ -43,7 +43,7 @@ class LockedSubnet(NamedTuple):
 
 
 class AllocationRow(NamedTuple):
-    """One row of `allocation`, in the order of its columns; addresses as integers."""
+    """A new row of `allocation`, in the order of its columns; addresses as integers."""
 
     subnet_id: UUID
     address: int
@@ -235,8 +235,11 @@ class Dialect(ABC):
         """Which of some addresses are held, and by which project; kept so until the end."""
 
     @abstractmethod
-    def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
-        """Delete the allocations of addresses that are locked; how many."""
+    def end_allocations(self, tx: Write, subnet: SubnetRow, addresses: Sequence[int]) -> int:
+        """Delete the allocations of addresses that are locked, and enter their periods; how many.
+
+        A period that no time passed in is entered only of an allocation that never changed.
+        """
 
     @staticmethod
     @abstractmethod

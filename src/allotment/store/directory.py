@@ -118,6 +118,11 @@ def named_scopes(r: Read, limit: int) -> Sequence[AnyRow]:
     return r.run(query.limit(limit)).all()
 
 
+def scope_ids(r: Read) -> Sequence[UUID]:
+    """Every scope there is, seen or not: where to look for what is seen by other means."""
+    return r.run(select(S.c.id).order_by(S.c.id)).scalars().all()
+
+
 def seen_among(r: Read, holders: Sequence[UUID]) -> frozenset[UUID]:
     """Which holders of prefixes are seen."""
     if r.sight.everything or not holders:

@@ -245,13 +245,15 @@ class PostgresDialect(Dialect):
             for address, owner in rows_of(held)
         }
 
-    def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
-        """Each by its place, which its lock keeps."""
+    def end_allocations(self, tx: Write, subnet: SubnetRow, addresses: Sequence[int]) -> int:
+        """One statement: of one by its key; of several by their places, which their locks keep."""
         if not addresses:
             return 0
-        wanted = list(map(pack, addresses))
-        (gone,) = _raw(tx.conn).together([Statement(sql.DELETE_ALLOCATIONS, (subnet_id, wanted))])
-        return gone.command_tuples or 0
+        packed = list(map(pack, addresses))
+        end, which = (sql.END_MANY, packed) if len(packed) > 1 else (sql.END_ONE, packed[0])
+        params = (subnet.id, which, subnet.scope_id, subnet.family, tx.now)
+        (gone,) = _raw(tx.conn).together([Statement(end, params)])
+        return number(gone.get_value(0, 0) or b"")
 
     @staticmethod
     def stored(column: Column[Any]) -> ColumnElement[Any]:

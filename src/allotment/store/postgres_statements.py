@@ -67,8 +67,20 @@ LOCK_ALLOCATIONS = (
     "SELECT a.address, a.project_id FROM allocation a"
     " WHERE a.subnet_id = $1 AND a.address = w.address LIMIT 1 FOR UPDATE) AS held"
 )
-DELETE_ALLOCATIONS = (
-    "DELETE FROM allocation WHERE subnet_id = $1 AND ctid = ANY (ARRAY("
+# A holder is one since `changed_at`; where no time passed since, there is no period of it.
+_END = (
+    "WITH gone AS (DELETE FROM allocation WHERE subnet_id = $1 AND {which}"
+    " RETURNING address, id, created_at, changed_at, status, project_id, identifier, hostname,"
+    " mac), ended AS (INSERT INTO allocation_period (scope_id, family, address, until, id,"
+    " subnet_id, since, status, project_id, identifier, hostname, mac)"
+    " SELECT $3::uuid, $4::int8, address, greatest(coalesce(changed_at, created_at), $5::int8),"
+    " id, $1, coalesce(changed_at, created_at), status, project_id, identifier, hostname, mac"
+    " FROM gone WHERE changed_at IS NULL OR changed_at < $5)"
+    " SELECT count(*) FROM gone"
+)
+END_ONE = _END.format(which="address = $2")
+END_MANY = _END.format(
+    which="ctid = ANY (ARRAY("
     "SELECT held.ctid FROM unnest($2::bytea[]) AS w (address) CROSS JOIN LATERAL ("
     "SELECT a.ctid FROM allocation a WHERE a.subnet_id = $1 AND a.address = w.address"
     " LIMIT 1) AS held))"

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from allotment.store.columns import AddressValue, Id, Tags
 
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -191,6 +191,8 @@ allocation = Table(
     Column("mac", _SORTED),
     Column("description", Text),
     Column("tags", Tags),
+    # Since when its holder is what it is; NULL: since `created_at`.
+    Column("changed_at", BigInteger),
     PrimaryKeyConstraint("subnet_id", "address", name="allocation_pkey"),
     ForeignKeyConstraint(["subnet_id"], ["subnet.id"], name="allocation_subnet"),
     ForeignKeyConstraint(["project_id"], ["project.id"], name="allocation_project"),
@@ -238,6 +240,30 @@ allocation_tag = Table(
         ondelete="CASCADE",
     ),
     Index("allocation_tag_by_address", "subnet_id", "address"),
+)
+
+# Who held an address from `since` on, and no longer at `until`. Nothing is referred to: a period
+# outlives its subnet and its project. The key finds who held an address at a time.
+allocation_period = Table(
+    "allocation_period",
+    metadata,
+    Column("scope_id", Id, nullable=False),
+    Column("family", SmallInteger, nullable=False),
+    Column("address", AddressValue, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("id", Id, nullable=False),
+    Column("subnet_id", Id, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("project_id", Id),
+    Column("identifier", _SORTED),
+    Column("hostname", _SORTED),
+    Column("mac", _SORTED),
+    PrimaryKeyConstraint(
+        "scope_id", "family", "address", "until", "id", name="allocation_period_pkey"
+    ),
+    CheckConstraint("since <= until", name="allocation_period_order"),
+    sqlite_with_rowid=False,
 )
 
 prefix_allocation = Table(

@@ -17,6 +17,7 @@ from allotment.store import schema
 
 S, P, N, A = schema.address_scope, schema.subnet_pool, schema.subnet, schema.allocation
 J, X, H = schema.project, schema.prefix, schema.prefix_allocation
+W = schema.allocation_period
 
 Conditions = list[ColumnElement[bool]]
 Inside = Callable[[frozenset[UUID]], ColumnElement[bool]]
@@ -56,6 +57,16 @@ class Sight(NamedTuple):
     def allocations(self) -> Conditions:
         """Of rows of `allocation` joined with their `subnet`."""
         return self._of(lambda ids: or_(_subnet_inside(ids), _among(A.c.project_id, ids)))
+
+    def periods(self) -> Conditions:
+        """Of rows of `allocation_period` joined with their `subnet`, if that is there still."""
+        return self._of(
+            lambda ids: or_(
+                W.c.scope_id.in_(_scopes_inside(ids)),
+                and_(N.c.id.is_not(None), _subnet_inside(ids)),
+                _among(W.c.project_id, ids),
+            )
+        )
 
     def named_scopes(self) -> Conditions:
         """Of rows of `address_scope` that may be named: seen, or with something seen inside."""

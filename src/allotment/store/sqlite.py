@@ -47,6 +47,7 @@ from allotment.store.dialect import (
 )
 from allotment.store.session import Write
 from allotment.store.sqlite_at_once import Taken, allocate, take
+from allotment.store.sqlite_ending import end
 from allotment.store.sqlite_errors import translate
 
 BUSY_SECONDS = 10.0
@@ -62,7 +63,6 @@ _ALLOCATION = (
 )
 _TAG = "INSERT INTO allocation_tag (tag, subnet_id, address) VALUES (?, ?, ?)"
 _HELD = "SELECT address, project_id FROM allocation WHERE subnet_id = ? AND address = ?"
-_RELEASE = "DELETE FROM allocation WHERE subnet_id = ? AND address = ?"
 _EVENT = (
     "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -279,10 +279,9 @@ class SqliteDialect(Dialect):
             if row is not None
         }
 
-    def delete_allocations(self, tx: Write, subnet_id: UUID, addresses: Sequence[int]) -> int:
+    def end_allocations(self, tx: Write, subnet: SubnetRow, addresses: Sequence[int]) -> int:
         """Each by its key."""
-        keys = [(subnet_id.bytes, pack(address)) for address in addresses]
-        return _raw(tx.conn).executemany(_RELEASE, keys).rowcount
+        return end(_raw(tx.conn), subnet, addresses, tx.now)
 
     @staticmethod
     def stored(column: Column[Any]) -> ColumnElement[Any]:

@@ -79,7 +79,7 @@ def test_a_late_release_never_frees_the_next_owners_address(two: tuple[Book, Boo
         theirs.tried(release)
         theirs.do(AllocateAddress(subnet="n", address=address, hostname="next"))
 
-    with just_before(mine.desk, "DELETE FROM allocation", next_owner):
+    with just_before(mine.desk, "WITH gone AS (DELETE FROM allocation", next_owner):
         mine.tried(release)
     assert mine.holder("10.0.0.5").hostname == "next"
     mine.assert_clean()
@@ -133,7 +133,7 @@ def test_releasing_all_of_an_owner_never_frees_what_is_anothers_by_now(
         theirs.tried(ReleaseAddress(subnet="n", address=address))
         theirs.do(AllocateAddress(subnet="n", address=address, owner="new"))
 
-    with just_before(mine.desk, "DELETE FROM allocation", next_owner):
+    with just_before(mine.desk, "WITH gone AS (DELETE FROM allocation", next_owner):
         mine.do(ReleaseMatching(owner="old"))
     assert mine.holder("10.0.0.5").project == "new"
     mine.assert_clean()
@@ -152,7 +152,7 @@ def test_an_address_released_by_two_at_once_returns_to_the_free_space_once(
         released = theirs.tried(ReleaseAddress(subnet="n", address=Address("10.0.0.6")))
         counts.append(released.count if released else 0)
 
-    with just_before(mine.desk, "DELETE FROM allocation", the_other):
+    with just_before(mine.desk, "WITH gone AS (DELETE FROM allocation", the_other):
         counts.append(mine.do(ReleaseMatching(owner="old")).count)
     assert sum(counts) == 3
     mine.assert_clean()

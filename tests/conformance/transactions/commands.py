@@ -59,6 +59,7 @@ from allotment.model.grants import (
     SetQuota,
     TargetKind,
 )
+from allotment.model.history import ForgetHistory
 from allotment.operations import registry
 
 KINDS = registry.served()[0] | {Batch}
@@ -107,6 +108,7 @@ def fitting() -> list[Command[Any]]:
         ReleaseMatching(owner="j"),
         ResolveOperation(key="lost"),
         SealAudit(),
+        ForgetHistory(before=1 << 60),
         RepairBook(),
         DeleteSubnet(subnet="n", cascade=True),
         DeleteSubnetPool(pool="void"),
@@ -163,6 +165,7 @@ REFUSED: list[tuple[Command[Any], type[AllotmentError]]] = [
     (ReleaseAddresses(subnet="n", addresses=(address(5), address(99))), NotFound),
     (ReleaseMatching(subnet="n", identifier="nobody"), NotFound),
     (ReleaseMatching(owner="nobody"), NotFound),
+    (ForgetHistory(before=1, scope="nobody"), NotFound),
     (AllocatePrefix(pool="p", prefix=Prefix("10.0.16.0/25")), Overlap),
     (AllocatePrefix(pool="p", length=8), AllotmentError),
     (ReleasePrefix(pool="p", prefix=Prefix("10.0.17.0/24")), NotFound),

@@ -57,6 +57,8 @@ SECTIONS: Final[Mapping[str, Mapping[str, Home]]] = {
         "tree": Home("tree", "tree", "Draw the prefixes as a tree, with how full they are."),
         "usage": Home("usage", "usage", "Show how full things are."),
         "free": Home("look", "free", "List free space, as ranges or prefixes."),
+        "history": Home("history", "history", "List who held an address, or who held it then."),
+        "forget": Home("history", "forget", "Forget who held addresses, up to a time."),
     },
     "Who may do what, and who did": {
         "login": Home("login", "login", "Work on the book of a server from now on."),

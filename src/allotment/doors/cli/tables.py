@@ -15,7 +15,7 @@ from msgspec import Raw, Struct, structs
 from allotment.doors.cli.figures import alarm, bar, count_text, moment, percent
 from allotment.doors.cli.safe_text import visible
 from allotment.errors.counts import counted
-from allotment.model import events, grants, results
+from allotment.model import events, grants, history, results
 from allotment.model.results import Match, Utilisation
 
 Read = Callable[[Any], str]  # Any, here and below: a result of the type the columns are for
@@ -36,6 +36,9 @@ class Column:
     whole: bool = False
 
 
+_TIMES: Final = ("at", "since", "until")
+
+
 def _field(name: str, **settings: Any) -> Column:
     heading = settings.pop("heading", name.removesuffix("_id").replace("_", " "))
     return Column(heading, lambda item: shown(name, getattr(item, name)), **settings)
@@ -45,7 +48,7 @@ def shown(name: str, value: object) -> str:
     """A field's value as a person reads it."""
     if value is None or value in ("", ()):
         return "-"
-    if (name == "at" or name.endswith("_at")) and isinstance(value, int):
+    if (name in _TIMES or name.endswith("_at")) and isinstance(value, int):
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -181,6 +184,18 @@ COLUMNS: Final[Mapping[type, tuple[Column, ...]]] = {
         _DESCRIPTION,
         _TAGS,
         _ID,
+    ),
+    history.Period: (
+        _field("since", style=lambda _: "bold cyan"),
+        _field("until"),
+        _SCOPE,
+        _STATUS,
+        _field("hostname"),
+        _PROJECT,
+        _field("identifier"),
+        _field("mac"),
+        _field("subnet_id", style=lambda _: "dim", wide=True, heading="subnet id"),
+        _field("allocation_id", style=lambda _: "dim", wide=True, heading="allocation id"),
     ),
     results.PrefixAllocation: (
         _field("prefix", style=lambda _: "bold cyan"),

@@ -15,6 +15,7 @@ from allotment.model.address import Address, parse_address
 from allotment.model.address_range import AddressRange, parse_range
 from allotment.model.duration import parse_duration
 from allotment.model.mac import parse_mac
+from allotment.model.moment import parse_moment
 from allotment.model.prefix import parse_prefix
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ MAC: Final = Parsed("mac", parse_mac)
 RANGE: Final = Parsed("range", parse_range)
 RANGES: Final = Parsed("range", _parse_ranges)
 DURATION: Final = Parsed("duration", parse_duration)
+MOMENT: Final = Parsed("time", parse_moment)
 GATEWAY: Final = Parsed("gateway", _parse_gateway)
 
 Gateway = Address | Literal["none"] | None

@@ -51,6 +51,9 @@ _NAMED: Final[dict[str, object]] = {
     "tags": ["web"],
     "created_at": 1_767_225_600_000,
     "at": 1_767_225_600_000,
+    "before": 1_767_225_600_000,
+    "since": 1_767_225_600_000,
+    "until": 1_775_001_600_000,
     "expires_at": 1_775_001_600_000,
     "next": None,
 }
