@@ -1,4 +1,4 @@
-"""Pools of every small size and every edge, filled until it refuses: exactly then, and for no other reason.
+"""Small pools and every edge, filled until they refuse: exactly then, and for no other reason.
 
 Invariant: a pool gives each of its addresses once, refuses the next, and gives again exactly the
 one that came back; likewise a subnet pool its prefixes.
