@@ -65,8 +65,8 @@ def test_sabotage_is_noticed(sabotage: str) -> None:
     ("name", "some"),
     [
         pytest.param("c11", "edge and memory", marks=pytest.mark.long),
-        pytest.param("c12", "role_it_needs", marks=pytest.mark.long),
-        ("c16", "changed_places"),
+        ("c12", "role_it_needs"),
+        pytest.param("c16", "changed_places", marks=pytest.mark.long),
     ],
 )
 def test_a_campaign_that_is_a_suite_runs_it(name: str, some: str) -> None:
