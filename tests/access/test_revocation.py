@@ -30,7 +30,7 @@ from allotment.model.grants import (
 )
 
 pytestmark = pytest.mark.races
-ROUNDS, HANDS = 25, 4  # of each way; on SQLite, whose writers wait for one another, a tenth
+ROUNDS, HANDS = 50, 4  # of each way; on SQLite, whose writers wait for one another, a tenth
 REFUSED = (Unauthenticated, Forbidden, NotFound)
 Call = tuple[float, float, bool]  # when it began and ended, and whether it had an effect
 

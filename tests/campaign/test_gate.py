@@ -63,11 +63,7 @@ def test_sabotage_is_noticed(sabotage: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "some"),
-    [
-        pytest.param("c11", "edge and memory", marks=pytest.mark.long),
-        ("c12", "role_it_needs"),
-        pytest.param("c16", "changed_places", marks=pytest.mark.long),
-    ],
+    [("c11", "edge and memory"), ("c12", "role_it_needs"), ("c16", "changed_places")],
 )
 def test_a_campaign_that_is_a_suite_runs_it(name: str, some: str) -> None:
     """Its own command, on a few of its tests: all of them run with the tests anyway."""

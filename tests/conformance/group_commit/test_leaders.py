@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 
 import pytest
 
@@ -57,33 +58,11 @@ class Death(BaseException):
     """What ends a leader: an interrupt, or an exit."""
 
 
-def test_a_dying_leader_tells_its_followers_that_nobody_knows(counter: Counter) -> None:
-    first = counter.ask("first")
-    counter.batch_begun()
-    followers = [counter.ask(word) for word in ("a", "b")]
-    counter.let_one()
-    counter.batch_begun()
-    late = counter.ask("late")
+def leads_a_batch_that_ends_with(counter: Counter, error: BaseException) -> Future[str]:
+    """The answer of a leader that was served; its next batch, of others, ends with an error.
 
-    def die(words: Sequence[str]) -> None:
-        if "a" in words:
-            raise Death
-
-    counter.fails = die
-    counter.let_all()
-    with pytest.raises(Death):
-        first.result(SECONDS_MAX)
-    for follower in followers:
-        with pytest.raises(CommitUnknown):
-            follower.result(SECONDS_MAX)
-    assert late.result(SECONDS_MAX) == "LATE"
-    assert counter.group.submit("after") == "AFTER"
-
-
-def test_a_leader_whose_own_item_was_served_is_not_told_of_a_later_batch_s_failure(
-    counter: Counter,
-) -> None:
-    """Before: it was told the failure of others, and its own answer was lost."""
+    They are told that nobody knows, and everybody else is served.
+    """
     first = counter.ask("first")
     counter.batch_begun()
     followers = [counter.ask(word) for word in ("a", "b")]
@@ -93,16 +72,30 @@ def test_a_leader_whose_own_item_was_served_is_not_told_of_a_later_batch_s_failu
 
     def fail(words: Sequence[str]) -> None:
         if "a" in words:
-            raise ValueError("nobody foresaw this")
+            raise error
 
     counter.fails = fail
     counter.let_all()
-    assert first.result(SECONDS_MAX) == "FIRST"
     for follower in followers:
         with pytest.raises(CommitUnknown):
             follower.result(SECONDS_MAX)
     assert late.result(SECONDS_MAX) == "LATE"
     assert counter.group.submit("after") == "AFTER"
+    return first
+
+
+def test_a_dying_leader_tells_its_followers_that_nobody_knows(counter: Counter) -> None:
+    first = leads_a_batch_that_ends_with(counter, Death())
+    with pytest.raises(Death):
+        first.result(SECONDS_MAX)
+
+
+def test_a_leader_whose_own_item_was_served_is_not_told_of_a_later_batch_s_failure(
+    counter: Counter,
+) -> None:
+    """Before: it was told the failure of others, and its own answer was lost."""
+    first = leads_a_batch_that_ends_with(counter, ValueError("nobody foresaw this"))
+    assert first.result(SECONDS_MAX) == "FIRST"
 
 
 def test_a_leader_that_dies_with_its_own_item_is_told_why_it_died(counter: Counter) -> None:
