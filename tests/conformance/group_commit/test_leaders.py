@@ -58,7 +58,7 @@ class Death(BaseException):
     """What ends a leader: an interrupt, or an exit."""
 
 
-def leads_a_batch_that_ends_with(counter: Counter, error: BaseException) -> Future[str]:
+def leads_a_batch_that_ends_with(counter: Counter, error: BaseException) -> Future[object]:
     """The answer of a leader that was served; its next batch, of others, ends with an error.
 
     They are told that nobody knows, and everybody else is served.
