@@ -195,6 +195,10 @@ class StreamingCursor(psycopg.ServerCursor[Any]):
             self.connection.closing = False
 
 
+LOCAL = ("_set_", "_enter_gen")
+"""How transactions begin, and that many statements follow: nothing is sent, nothing is lost."""
+
+
 class FailingPostgres(TimedConnection):
     """A connection whose round trips a saboteur sees first."""
 
@@ -203,8 +207,8 @@ class FailingPostgres(TimedConnection):
     _striking = False
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        """One round trip; to set how transactions begin takes none."""
-        local = getattr(gen, "__name__", "").startswith("_set_")
+        """One round trip; what psycopg only notes on its own side takes none."""
+        local = getattr(gen, "__name__", "").startswith(LOCAL)
         if self.saboteur is None or self._striking or local:
             return super().wait(gen, *args, **kwargs)
         kind = "close" if self.closing else "wait"
