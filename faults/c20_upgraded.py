@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from allotment.bootstrap import local_owner, open_book
 from allotment.desk import LocalDesk
@@ -35,8 +36,6 @@ from old_book import HELD, LOWEST, OLD_SCHEMAS, SUBNET, make_old_book
 from postgres_cluster import Cluster
 
 KILLS_EACH = 4
-UPGRADE_SECONDS = 0.6
-"""What one takes, about: a kill comes at any moment of it."""
 PATIENCE_SECONDS = 120.0
 POOL = Pool(id=str(SUBNET), first=LOWEST + 1, size=14)
 
@@ -53,23 +52,35 @@ def upgraded(record: Record, folder: Path, times: int) -> None:
             place.mkdir()
             old = OLD_SCHEMAS[number // 2 % len(OLD_SCHEMAS)]
             if number % 2:
-                _one_book(record, place, f"sqlite:///{place}/book.db", old, None)
+                urls = [f"sqlite:///{place}/{name}.db" for name in ("book", "spare")]
+                _one_book(record, place, urls, old, None)
                 continue
+            names = [f"book_{number}", f"spare_{number}"]
             with psycopg.connect(cluster.url(), autocommit=True) as conn:
-                conn.execute(f"CREATE DATABASE book_{number}")
-            url = cluster.url(f"book_{number}")
-            _one_book(record, place, url, old, cluster)
-            record.findings += left_behind(url)
+                for name in names:
+                    conn.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            urls = [cluster.url(name) for name in names]
+            _one_book(record, place, urls, old, cluster)
+            record.findings += left_behind(urls[0])
     record.need({"books upgraded": times, "upgrades killed": max(1, times)})
 
 
-def _one_book(record: Record, folder: Path, url: str, old: str, cluster: Cluster | None) -> None:
-    Victim(partial(make_old_book, url, old)).wait()
+def _one_book(
+    record: Record, folder: Path, urls: Sequence[str], old: str, cluster: Cluster | None
+) -> None:
+    """A book, and a spare one whose upgrade says how long one takes."""
+    url = urls[0]
+    for one in urls:
+        Victim(partial(make_old_book, one, old)).wait()
+    began = time.monotonic()
+    Victim(partial(_upgrade, urls[1])).wait()
+    seconds = time.monotonic() - began
     before = _before(folder)
     crew = Crew(two_processes(record, folder, [POOL], partial(_desk_at, url)))
     try:
-        for number in range(KILLS_EACH):
-            _killed(record, url, old, cluster if number == KILLS_EACH - 1 else None)
+        moments = sorted(record.chance.uniform(0, seconds) for _ in range(KILLS_EACH))
+        for moment in moments:  # the early ones first: one that comes too late ends the row
+            _killed(record, url, old, cluster if moment == moments[-1] else None, moment)
         both = [Victim(partial(_upgrade, url)) for _ in range(2)]  # at once: one waits
         for code in [victim.wait() for victim in both]:
             if code != 0:
@@ -88,11 +99,13 @@ def _one_book(record: Record, folder: Path, url: str, old: str, cluster: Cluster
     record.counts["books upgraded"] += 1
 
 
-def _killed(record: Record, url: str, old: str, cluster: Cluster | None) -> None:
-    """Kill an upgrade, or the server under it; the book is one thing or the other."""
+def _killed(record: Record, url: str, old: str, cluster: Cluster | None, after: float) -> None:
+    """Kill an upgrade after so many seconds, or the server under it; the book is one thing or the
+    other.
+    """
     began = _version(url)
     victim = Victim(partial(_upgrade, url))
-    time.sleep(record.chance.uniform(0, UPGRADE_SECONDS))
+    time.sleep(after)
     if cluster is not None:
         kill_all(cluster)
         cluster.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import sql
 
 from allotment.bootstrap import local_owner, open_book
 from allotment.model.commands import AllocateAddress
@@ -44,17 +45,23 @@ def _no_arbiter(url: str) -> None:
         )
 
 
-def _no_memory_of_keys(url: str) -> None:
-    """What is stored under an idempotency key is thrown away."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(
-            "CREATE FUNCTION forgetful() RETURNS trigger LANGUAGE plpgsql"
-            " AS $$ BEGIN RETURN NULL; END $$"
-        )
-        conn.execute(
-            "CREATE TRIGGER forgetful BEFORE INSERT ON idempotency"
-            " FOR EACH ROW EXECUTE FUNCTION forgetful()"
-        )
+def _forgetful(table: str) -> Callable[[str], None]:
+    """What is entered in a table is thrown away."""
+
+    def prepare(url: str) -> None:
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(
+                "CREATE FUNCTION forgetful() RETURNS trigger LANGUAGE plpgsql"
+                " AS $$ BEGIN RETURN NULL; END $$"
+            )
+            conn.execute(
+                sql.SQL(
+                    "CREATE TRIGGER forgetful BEFORE INSERT ON {}"
+                    " FOR EACH ROW EXECUTE FUNCTION forgetful()"
+                ).format(sql.Identifier(table))
+            )
+
+    return prepare
 
 
 def _audit_of_its_own(url: str) -> None:
@@ -113,12 +120,17 @@ CONTROLS = {
     "forgetful": Control(
         "idempotency keys are forgotten: a lost commit is done again",
         "S8",
-        _cut(60, _no_memory_of_keys),
+        _cut(60, _forgetful("idempotency")),
     ),
     "audit-apart": Control(
         "the audit is not in the transaction: it differs from the book",
         "A1",
         _killed(2, Terms(prepare=_audit_of_its_own)),
+    ),
+    "timeless": Control(
+        "who held what is forgotten when it is given back: the history differs from the audit",
+        "S14",
+        _killed(1, Terms(prepare=_forgetful("allocation_period"))),
     ),
     "unfiltered": Control(
         "the service asks as the owner: who may not see, sees at that door",

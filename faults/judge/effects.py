@@ -1,12 +1,12 @@
 """Laws between ledgers and book: nothing acknowledged is lost, nothing refused was done, nothing
-was done twice, and every outcome is known (D1, D2, D3, S8, A1).
+was done twice, every outcome is known, and so is who held what (D1, D2, D3, S8, S14, A1).
 
 Invariant: an effect is known by the mark its request carried, or by the id of what it gave back.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -56,6 +56,7 @@ def findings(history: Sequence[Event], rows: Rows, effects: Effects) -> Iterator
     yield from _takes(history, effects)
     yield from _gives(history, effects)
     yield from _fold(rows)
+    yield from _periods(rows)
     yield from _fates(history, rows, effects)
 
 
@@ -110,6 +111,25 @@ def _fold(rows: Rows) -> Iterator[str]:
     unknown = given - {one[2] for one in taken}
     for name in sorted(unknown)[:20]:
         yield f"A1 the audit gives {name} back, which it never gave out"
+
+
+def _periods(rows: Rows) -> Iterator[str]:
+    """S14: whoever gave an address back held it once, from a time until a later one or the same."""
+    given = {done.given for done in rows.done if done.given is not None}
+    due = Counter(
+        (done.place, address, allocation)
+        for done in rows.done
+        for address, allocation in done.taken
+        if allocation in given
+    )
+    told = Counter((one.subnet, one.address, one.allocation) for one in rows.periods)
+    for one in sorted((due - told).elements(), key=str)[:20]:
+        yield f"S14 {one} was given back, and the history does not say who held it"
+    for one in sorted((told - due).elements(), key=str)[:20]:
+        yield f"S14 the history says that {one} was held, and it was never given back, or once less"
+    for period in rows.periods:
+        if period.since > period.until:
+            yield f"S14 {period} ends before it begins"
 
 
 def _fates(history: Sequence[Event], rows: Rows, effects: Effects) -> Iterator[str]:

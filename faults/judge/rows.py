@@ -44,6 +44,16 @@ class Done(NamedTuple):
     place: str | None
 
 
+class Period(NamedTuple):
+    """From when on, and until when, an allocation held an address of a subnet."""
+
+    subnet: str
+    address: int
+    allocation: str
+    since: int
+    until: int
+
+
 @dataclass
 class Rows:
     """What the judge needs of a book; addresses are integers, ids are text."""
@@ -53,6 +63,7 @@ class Rows:
     free: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     pools: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
+    periods: list[Period] = field(default_factory=list)
     refused: int = 0
     stored: dict[str, bool] = field(default_factory=dict)
     """Idempotency keys that are kept, and whether each is fenced."""
@@ -98,6 +109,10 @@ def _read(query: Query) -> Rows:
         rows.free.setdefault(_id(container), []).append((_number(first), _number(last)))
     for subnet, first, last in query("SELECT subnet_id, first, last FROM allocation_pool"):
         rows.pools.setdefault(_id(subnet), []).append((_number(first), _number(last)))
+    for subnet, address, allocation, since, until in query(
+        "SELECT subnet_id, address, id, since, until FROM allocation_period"
+    ):
+        rows.periods.append(Period(_id(subnet), _number(address), _id(allocation), since, until))
     for key, fenced in query("SELECT key, fenced FROM idempotency"):
         rows.stored[key] = bool(fenced)
     for command, answer, outcome in query("SELECT command, answer, outcome FROM event ORDER BY id"):

@@ -11,7 +11,7 @@ import pytest
 from faults.judge import book_laws, history
 from faults.judge.history import Event
 from faults.judge.linearizable import Call, TooLong, has_order, of_address, of_counter
-from faults.judge.rows import Done, Rows, Subnet
+from faults.judge.rows import Done, Period, Rows, Subnet
 from faults.judge.verdict import judge
 from faults.ledger import Ledger
 
@@ -46,6 +46,10 @@ def given(held: str) -> Done:
     return Done("ReleaseAddress", None, None, (), held, NET)
 
 
+def held(address: int, allocation: str, since: int = 1, until: int = 2) -> Period:
+    return Period(NET, address, allocation, since, until)
+
+
 def laws(events: list[Event], book: Rows) -> set[str]:
     return judge(events, book, counters=True).laws
 
@@ -62,8 +66,27 @@ def test_the_judge_imports_nothing_of_the_product() -> None:
 def test_a_right_history_of_a_right_book_is_green() -> None:
     book = a_book((NET, 101, B))
     book.done = [done("1", (100, A)), given(A), done("2", (101, B))]
+    book.periods = [held(100, A)]
     events = [took("1", 0, 1, (100, A)), gave("3", 2, 3, 100, A), took("2", 1, 4, (101, B))]
     assert judge(events, book, counters=True).findings == []
+
+
+@pytest.mark.parametrize(
+    "periods",
+    [
+        pytest.param([], id="who held it is forgotten"),
+        pytest.param([held(100, A), held(100, A, 2, 3)], id="it was held twice"),
+        pytest.param([held(101, A)], id="another address was held"),
+        pytest.param([held(100, A), held(101, B)], id="what is held is told as given back"),
+        pytest.param([held(100, A, 3, 2)], id="it ends before it begins"),
+    ],
+)
+def test_a_history_that_differs_from_the_audit_is_found(periods: list[Period]) -> None:
+    book = a_book((NET, 101, B))
+    book.done = [done("1", (100, A)), given(A), done("2", (101, B))]
+    book.periods = periods
+    events = [took("1", 0, 1, (100, A)), gave("3", 2, 3, 100, A), took("2", 1, 4, (101, B))]
+    assert laws(events, book) == {"S14"}
 
 
 def test_what_was_acknowledged_and_is_not_there_is_lost() -> None:
@@ -159,6 +182,7 @@ def test_an_address_that_rested_too_short_is_found() -> None:
     book = a_book((NET, 100, B))
     book.subnets[NET] = book.subnets[NET]._replace(quarantine_seconds=5)
     book.done = [done("1", (100, A)), given(A), done("2", (100, B))]
+    book.periods = [held(100, A)]
     events = [took("1", 0, 1, (100, A)), gave("3", 2, 3, 100, A), took("2", 4, 5, (100, B))]
     assert laws(events, book) == {"S12"}
 
