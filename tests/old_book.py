@@ -54,7 +54,7 @@ OLD_FUNCTIONS = (  # by name and arguments as schema 0001 had them
 )
 
 
-OLD_SCHEMAS = ("0001", "0002")
+OLD_SCHEMAS = ("0001", "0002", "0003")
 
 
 def make_old_book(url: str, version: str) -> None:

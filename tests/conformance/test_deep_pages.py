@@ -7,7 +7,7 @@ from typing import LiteralString
 import psycopg
 import pytest
 
-from allotment import Address, Prefix, open_book
+from allotment import Address, LocalDesk, Prefix, open_book
 from allotment.model.access import Actor
 from allotment.model.commands import (
     AllocateAddress,
@@ -19,6 +19,7 @@ from allotment.model.commands import (
 from allotment.model.history import ListHistory
 from allotment.model.queries import ListAllocations, ListSubnets
 from allotment.store.history import OVERLAPS_MAX
+from conformance.callers import by_index
 
 SUBNETS, PAGE = 600, 100
 
@@ -35,7 +36,7 @@ def test_a_page_of_subnets_reads_no_more_than_itself(postgres_url: str, me: Acto
     cursor, read, seen = None, [], []
     for _ in range(SUBNETS // PAGE):
         before = _read_through(postgres_url, "relname = 'subnet'")
-        with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
+        with open_book(by_index(postgres_url)) as desk:
             page = desk.ask(ListSubnets(scope="s", limit=PAGE, cursor=cursor), me)
         cursor, seen = page.next, [*seen, *page.items]
         read.append(_read_through(postgres_url, "relname = 'subnet'") - before)
@@ -55,13 +56,38 @@ def test_a_page_of_a_subnet_s_addresses_reads_no_more_than_itself(
     cursor, read = None, []
     for _ in range(10):
         before = _read_through(postgres_url, "indexrelname = 'allocation_pkey'")
-        with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff") as desk:
+        with open_book(by_index(postgres_url)) as desk:
             page = desk.ask(ListAllocations(subnet="n", limit=1000, cursor=cursor), me)
         cursor = page.next
         assert len(page.items) == 1000
         read.append(_read_through(postgres_url, "indexrelname = 'allocation_pkey'") - before)
     assert cursor is None
     assert max(read) <= 1001
+
+
+@pytest.mark.parametrize("tag", [None, "t"])
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 50])
+def test_the_pages_of_a_scope_show_each_address_once_in_order(
+    desk: LocalDesk, me: Actor, limit: int, tag: str | None
+) -> None:
+    """Each page goes on in the subnet where the one before ended, and then with the others."""
+    for scope in ("s", "other"):
+        desk.do(CreateAddressScope(name=scope), me)
+        for number in range(5):  # the third subnet holds one
+            net = CreateSubnet(scope=scope, prefix=Prefix(f"10.{number}.0.0/24"))
+            held = [AllocateAddress(subnet=str(desk.do(net, me).id), tags=("t",))] * 4
+            desk.do(Batch(commands=tuple(held if number != 2 else held[:1])), me)
+    seen, cursor = [], None
+    while True:
+        page = desk.ask(ListAllocations(scope="s", tag=tag, limit=limit, cursor=cursor), me)
+        seen += page.items
+        cursor = page.next
+        if cursor is None:
+            break
+        assert len(page.items) == limit
+    places = [(one.subnet_id, one.address.value) for one in seen]
+    assert places == sorted(set(places))
+    assert len(places) == 17
 
 
 @pytest.mark.postgres

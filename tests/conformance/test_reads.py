@@ -35,6 +35,7 @@ from allotment.model.queries import (
     Search,
 )
 from allotment.model.results import Status
+from conformance.callers import by_index
 
 
 @pytest.fixture
@@ -302,7 +303,7 @@ def test_the_status_counts_what_the_book_holds(book: LocalDesk, me: Actor) -> No
 @pytest.mark.postgres
 def test_reserved_addresses_are_counted_by_their_own_index(postgres_url: str, me: Actor) -> None:
     """Else a subnet's utilisation would read everything that is held in it."""
-    with open_book(f"{postgres_url}?options=-c%20enable_seqscan%3Doff", create=True) as desk:
+    with open_book(by_index(postgres_url), create=True) as desk:
         desk.do(CreateAddressScope(name="s"), me)
         desk.do(CreateSubnet(scope="s", prefix=Prefix("10.0.0.0/24"), name="n"), me)
         desk.do(AllocateAddresses(subnet="n", count=20), me)

@@ -20,7 +20,7 @@ from allotment.operations.owners import check_touch, is_seen
 from allotment.operations.projects import changes_of
 from allotment.operations.registry import answers, handles
 from allotment.operations.releases import wanted_id
-from allotment.store import allocations, directory, history, pages, quotas
+from allotment.store import allocations, directory, history, pages, prefixes, quotas
 from allotment.store.allocations import Filter
 from allotment.store.directory import SUBNET
 from allotment.store.quotas import Counted
@@ -131,6 +131,9 @@ def list_allocations(r: Read, query: ListAllocations) -> Page[Allocation]:
     if query.within is not None:
         run = Extent(query.within.first, query.within.last)
         wanted = wanted._replace(family=query.within.family, run=run)
+        if wanted.scope_id is not None:
+            around = prefixes.subnets_around_or_within(r, wanted.scope_id, query.within)
+            wanted = wanted._replace(scope_id=None, subnet_ids=around)
     if query.range is not None:
         run = Extent(query.range.first, query.range.last)
         wanted = wanted._replace(family=query.range.family, run=run)

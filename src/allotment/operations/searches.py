@@ -108,11 +108,9 @@ def _place(text: str) -> Prefix | None:
 def _by_place(r: Read, place: Prefix, scopes: dict[UUID, str], limit: int) -> list[Found]:
     hits: list[Found] = []
     for scope_id, name in scopes.items():
-        chain = prefixes.chain(r, scope_id, place)
-        around = [one.holder_id for one in chain if one.kind == "subnet"]
         # Allocations are found by sight; one that an owner sees may lie in a subnet it does not.
         wanted = allocations.Filter(
-            subnet_ids=around or prefixes.subnets_within(scope_id, place),
+            subnet_ids=prefixes.subnets_around_or_within(r, scope_id, place),
             run=Extent(place.first, place.last),
         )
         page = allocations.listed(r, wanted, None, limit - len(hits))

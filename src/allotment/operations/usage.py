@@ -23,6 +23,8 @@ from allotment.store import allocation_pools, allocations, directory, extents, p
 from allotment.store.directory import POOL, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
+BATCH_MAX = 1000
+
 
 class Container(NamedTuple):
     """A subnet, subnet pool or scope as the usage of it is told."""
@@ -260,7 +262,7 @@ def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[F
     bits = BITS[family]
     if query.length is not None and query.length > bits:
         raise InvalidValue("length", query.length, f"IPv{family} has {bits} bits")
-    for run in _runs(r, home.id, after):
+    for run in _runs(r, home.id, after, min(query.limit + 1, BATCH_MAX)):
         if run.last <= after:
             continue
         run = Extent(max(run.first, after + 1), run.last)
@@ -283,11 +285,11 @@ def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[F
                 )
 
 
-def _runs(r: Read, container_id: UUID, after: int) -> Iterator[Extent]:
-    """Free runs in order, adjacent extents (stripes) as one."""
+def _runs(r: Read, container_id: UUID, after: int, at_once: int) -> Iterator[Extent]:
+    """Free runs in order, adjacent extents (stripes) as one; so many extents are read at once."""
     at, pending = after, None
     while True:
-        batch = extents.page(r, container_id, at, 1000)
+        batch = extents.page(r, container_id, at, at_once)
         for found in batch:
             if found.available_at > r.now:
                 continue
@@ -297,7 +299,7 @@ def _runs(r: Read, container_id: UUID, after: int) -> Iterator[Extent]:
                 if pending is not None:
                     yield pending
                 pending = found.extent
-        if len(batch) < 1000:
+        if len(batch) < at_once:
             break
         at = batch[-1].last
     if pending is not None:

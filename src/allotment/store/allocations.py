@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Row,
     Select,
@@ -29,7 +30,7 @@ from allotment.model.extent import Extent
 from allotment.model.mac import Mac
 from allotment.model.results import Allocation, Page, Status
 from allotment.store import pages, schema
-from allotment.store.columns import AddressValue, Among, Id
+from allotment.store.columns import AddressValue, Among, Aside, Id
 from allotment.store.session import Read, Write
 
 A, N, J, T = schema.allocation, schema.subnet, schema.project, schema.allocation_tag
@@ -216,32 +217,64 @@ def subnets_of_project(r: Read, project_id: UUID) -> list[UUID]:
 
 def listed(r: Read, wanted: Filter, after: tuple[UUID, int] | None, limit: int) -> Page[Allocation]:
     """A page of the allocations meant, by subnet and address."""
-    query = FULL.where(*_conditions(wanted), *r.sight.allocations())
-    if after is not None:
-        query = query.where(_beyond(wanted, after))
-    rows = r.run(query.order_by(A.c.subnet_id, A.c.address).limit(limit + 1)).all()
+    where = _place(wanted)
+    query = FULL.where(*_conditions(wanted, where.subnet), *r.sight.allocations())
+    if wanted.tag is not None:
+        tagged = and_(T.c.subnet_id == A.c.subnet_id, T.c.address == A.c.address)
+        query = query.join(T, tagged).where(T.c.tag == wanted.tag)
+    rows: list[Row[Any]] = []  # Any: columns are typed by the schema
+    for part in [query] if after is None else _beyond(query, wanted, where, after):
+        part = part.order_by(where.subnet, where.address).limit(limit + 1 - len(rows))
+        rows += r.run(part).all()
+        if len(rows) > limit:
+            break
     return pages.paged(rows, limit, lambda row: (str(row.subnet_id), row.address), made)
 
 
-def _beyond(wanted: Filter, after: tuple[UUID, int]) -> ColumnElement[bool]:
-    """What comes after a place in the listing.
+class _Place(NamedTuple):
+    """Subnet and address, of the table whose index has what is meant in this order."""
 
-    In one subnet that is an address: beside the subnet's own condition, PostgreSQL would compare
-    pairs from the subnet's first row on.
+    subnet: Column[UUID]
+    address: Column[int]
+
+
+def _place(wanted: Filter) -> _Place:
+    if wanted.tag is not None:
+        return _Place(T.c.subnet_id, T.c.address)
+    return _Place(A.c.subnet_id if wanted.scope_id is None else N.c.id, A.c.address)
+
+
+def _beyond(
+    query: Select[Any], wanted: Filter, where: _Place, after: tuple[UUID, int]
+) -> list[Select[Any]]:  # Any: columns are typed by the schema
+    """What comes after a place in the listing, as parts that follow one another.
+
+    Each begins where an index has it: in one subnet after an address, in a scope the rest of one
+    subnet and then the others; a comparison of pairs would begin with the first row.
     """
-    address = bindparam("after_address", after[1], type_=AddressValue)
-    if isinstance(wanted.subnet_ids, Sequence) and list(wanted.subnet_ids) == [after[0]]:
-        return A.c.address > address
     subnet = bindparam("after_subnet", after[0], type_=Id)
-    return tuple_(A.c.subnet_id, A.c.address) > tuple_(subnet, address)
+    address = bindparam("after_address", after[1], type_=AddressValue)
+    rest = query.where(where.address > address)
+    if isinstance(wanted.subnet_ids, Sequence) and list(wanted.subnet_ids) == [after[0]]:
+        return [rest]
+    if where.subnet is N.c.id:
+        others = query.where(N.c.id > subnet, A.c.subnet_id > subnet)
+        return [rest.where(A.c.subnet_id == subnet), others]
+    return [query.where(tuple_(*where) > tuple_(subnet, address))]
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(
+    wanted: Filter, subnet: ColumnElement[Any] = A.c.subnet_id
+) -> list[ColumnElement[bool]]:  # Any: an id
     found: list[ColumnElement[bool]] = []
+    scope: ColumnElement[Any] = N.c.scope_id
+    if wanted.hostname is not None:  # a range of its own index, and nothing else is one
+        found.append(begins(A.c.hostname, wanted.hostname.lower()))
+        scope, subnet = Aside(scope), Aside(subnet)
     if wanted.subnet_ids is not None:
-        found.append(A.c.subnet_id.in_(wanted.subnet_ids))
+        found.append(subnet.in_(wanted.subnet_ids))
     for column, value in (
-        (N.c.scope_id, wanted.scope_id),
+        (scope, wanted.scope_id),
         (A.c.project_id, wanted.project_id),
         (A.c.identifier, wanted.identifier),
         (A.c.mac, wanted.mac),
@@ -251,15 +284,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
             found.append(column == value)
     if wanted.status is not None:
         found.append(_has_status(wanted.status))
-    if wanted.hostname is not None:
-        found.append(begins(A.c.hostname, wanted.hostname.lower()))
     if wanted.run is not None:
         found.append(A.c.address.between(wanted.run.first, wanted.run.last))
-    if wanted.tag is not None:
-        tagged = select(T.c.address).where(
-            T.c.tag == wanted.tag, T.c.subnet_id == A.c.subnet_id, T.c.address == A.c.address
-        )
-        found.append(tagged.exists())
     return found
 
 

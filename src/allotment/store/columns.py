@@ -18,6 +18,7 @@ from sqlalchemy import (
     LargeBinary,
     Text,
     Uuid,
+    and_,
     any_,
     bindparam,
     type_coerce,
@@ -107,6 +108,31 @@ def _as_list(element: Among, compiler: SQLCompiler, **options: Any) -> str:
     return compiler.process(column == any_(together), **options)
 
 
+class Aside(FunctionElement[Any]):  # Any: as what its column is
+    """A column of ids that only rows found otherwise are held against.
+
+    SQLite knows nothing of how many rows there are: left to itself, it begins with the subnets of
+    a scope and reads all that they hold, to find one address by an index of its own.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.type = column.type
+        super().__init__(column)
+
+
+# Any: keywords of the compiler's own.
+@compiles(Aside)
+def _as_it_is(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(*element.clauses, **options)
+
+
+@compiles(Aside, "sqlite")
+def _not_by_an_index(element: Aside, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(*element.clauses, **options)}"
+
+
 class Tags(TypeDecorator[tuple[str, ...]]):
     """Tags, sorted, as a JSON list in text; the empty set is SQL NULL."""
 
@@ -133,6 +159,7 @@ def load_tags(text: str | None) -> tuple[str, ...]:
 
 
 def tagged(column: ColumnElement[Any], tag: str) -> ColumnElement[bool]:  # Any: a tags column
-    """That a row carries a tag (a scan: for tables of containers, not of allocations)."""
+    """That a row carries a tag (a scan of what has tags: for containers, not for allocations)."""
     quoted = json.dumps(tag, ensure_ascii=False)
-    return type_coerce(column, Text).contains(quoted, autoescape=True)
+    found = type_coerce(column, Text).contains(quoted, autoescape=True)
+    return and_(column.is_not(None), found)

@@ -100,12 +100,7 @@ _BEST_FIT = _both(
     .order_by(E.c.last)
     .limit(1)
 )
-_LARGEST = _both(
-    _columns()
-    .where(E.c.fits == select(func.min(E.c.fits)).where(*_fitting).scalar_subquery())
-    .order_by(E.c.last)
-    .limit(1)
-)
+_LARGEST = _both(_columns().where(E.c.fits <= _length).order_by(E.c.fits, E.c.last).limit(1))
 _ANY_FIT = _both(_columns().where(E.c.fits <= _length).order_by(E.c.last).limit(1))
 _FIT_EXISTS = select(E.c.last).where(*_fitting).limit(1)
 

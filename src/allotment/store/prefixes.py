@@ -123,9 +123,12 @@ def overlapping(r: Read, scope_id: UUID, prefix: Prefix, limit: int = 5) -> list
     return [Held._make(row) for row in rows]
 
 
-def subnets_within(scope_id: UUID, prefix: Prefix) -> Select[Any]:  # Any: rows of one column
-    """The ids of the subnets of a scope that lie inside a prefix."""
-    return select(X.c.holder_id).where(
+def subnets_around_or_within(
+    r: Read, scope_id: UUID, prefix: Prefix
+) -> Sequence[UUID] | Select[Any]:  # Any: rows of one column
+    """The id of the subnet of a scope that contains a prefix, else those of the ones inside it."""
+    around = [one.holder_id for one in chain(r, scope_id, prefix) if one.kind == "subnet"]
+    return around or select(X.c.holder_id).where(
         X.c.scope_id == scope_id,
         X.c.family == prefix.family,
         X.c.first.between(prefix.first, prefix.last),

@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from allotment.store.columns import AddressValue, Id, Tags
 
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -47,6 +47,11 @@ def _named(*, nameless: bool = False) -> list[Column[Any]]:
         Column("created_at", BigInteger, nullable=False),
         Column("version", BigInteger, nullable=False, server_default="1"),
     ]
+
+
+def _of_tagged(name: str) -> Index:
+    tagged = text("tags IS NOT NULL")
+    return Index(name, "scope_id", postgresql_where=tagged, sqlite_where=tagged)
 
 
 project = Table(
@@ -86,6 +91,8 @@ subnet_pool = Table(
     CheckConstraint("family IN (4, 6)", name="subnet_pool_family"),
     Index("subnet_pool_by_parent", "parent_id"),
     Index("subnet_pool_by_project", "project_id"),
+    Index("subnet_pool_by_name", "name"),
+    _of_tagged("subnet_pool_of_tagged"),
 )
 
 subnet = Table(
@@ -115,6 +122,10 @@ subnet = Table(
     Index("subnet_by_place", "scope_id", "family", "first", "length"),
     Index("subnet_by_pool", "pool_id"),
     Index("subnet_by_project", "project_id"),
+    Index("subnet_by_name", "name"),
+    Index("subnet_by_scope", "scope_id", "id"),
+    Index("subnet_by_cidr", "family", "first", "length"),
+    _of_tagged("subnet_of_tagged"),
 )
 
 prefix = Table(
@@ -135,6 +146,14 @@ prefix = Table(
     CheckConstraint("first <= last", name="prefix_order"),
     Index("prefix_by_place", "scope_id", "family", "first", "length"),
     Index("prefix_by_parent", "parent_id", "family", "last"),
+    Index(
+        "prefix_by_cidr",
+        "family",
+        "first",
+        "length",
+        postgresql_where=text("kind = 'pool'"),
+        sqlite_where=text("kind = 'pool'"),
+    ),
 )
 
 allocation_pool = Table(

@@ -49,6 +49,7 @@ from allotment.store.session import Write
 from allotment.store.sqlite_at_once import Taken, allocate, take
 from allotment.store.sqlite_ending import end
 from allotment.store.sqlite_errors import translate
+from allotment.store.sqlite_schema import NATIVE_SCHEMA
 
 BUSY_SECONDS = 10.0
 _NOT_OF_ITS_KIND = 1
@@ -67,22 +68,6 @@ _EVENT = (
     "INSERT INTO event (at, actor, command, answer, outcome, source, request_id, place_id)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_OWNED_SCOPES = (
-    "ALTER TABLE address_scope ADD COLUMN project_id BLOB"
-    " CONSTRAINT address_scope_project REFERENCES project (id)"
-)
-
-_OVERLAP = """
-CREATE TRIGGER {name}_{verb} BEFORE {when} ON prefix
-BEGIN
-  SELECT RAISE(ABORT, '{name}') WHERE EXISTS (
-    SELECT 1 FROM prefix AS other
-    WHERE other.{column} = NEW.{column} AND other.family = NEW.family
-      AND NOT (other.holder_id = NEW.holder_id AND other.first = NEW.first)
-      AND other.last >= NEW.first AND other.first <= NEW.last {more}
-  );
-END
-"""
 
 
 class SqliteDialect(Dialect):
@@ -174,21 +159,7 @@ class SqliteDialect(Dialect):
 
     def native_schema(self) -> Mapping[str, Sequence[str]]:
         """Triggers in the place of exclusion constraints."""
-        guards = (
-            ("prefix_siblings_never_overlap", "parent_id", ""),
-            (
-                "subnet_never_overlaps",
-                "scope_id",
-                "AND NEW.kind <> 'pool' AND other.kind <> 'pool'",
-            ),
-        )
-        verbs = (("insert", "INSERT"), ("update", "UPDATE OF parent_id, first, last"))
-        overlaps = [
-            _OVERLAP.format(name=name, verb=verb, when=when, column=column, more=more)
-            for name, column, more in guards
-            for verb, when in verbs
-        ]
-        return {"0001": overlaps, "0002": [_OWNED_SCOPES]}
+        return NATIVE_SCHEMA
 
     def lock_keys(self, tx: Write, keys: Sequence[tuple[str, str]]) -> None:
         """Nothing: there is one writer."""
