@@ -49,9 +49,15 @@ def _named(*, nameless: bool = False) -> list[Column[Any]]:
     ]
 
 
-def _of_tagged(name: str) -> Index:
-    tagged = text("tags IS NOT NULL")
-    return Index(name, "scope_id", postgresql_where=tagged, sqlite_where=tagged)
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over some rows: the others cost nothing."""
+    rows = text(where)
+    return Index(name, *columns, unique=unique, postgresql_where=rows, sqlite_where=rows)
+
+
+def _present(name: str, *columns: str, unique: bool = False) -> Index:
+    """An index over the rows that have the first column at all."""
+    return _partial(name, *columns, where=f"{columns[0]} IS NOT NULL", unique=unique)
 
 
 project = Table(
@@ -92,7 +98,7 @@ subnet_pool = Table(
     Index("subnet_pool_by_parent", "parent_id"),
     Index("subnet_pool_by_project", "project_id"),
     Index("subnet_pool_by_name", "name"),
-    _of_tagged("subnet_pool_of_tagged"),
+    _partial("subnet_pool_of_tagged", "scope_id", where="tags IS NOT NULL"),
 )
 
 subnet = Table(
@@ -125,7 +131,7 @@ subnet = Table(
     Index("subnet_by_name", "name"),
     Index("subnet_by_scope", "scope_id", "id"),
     Index("subnet_by_cidr", "family", "first", "length"),
-    _of_tagged("subnet_of_tagged"),
+    _partial("subnet_of_tagged", "scope_id", where="tags IS NOT NULL"),
 )
 
 prefix = Table(
@@ -146,14 +152,7 @@ prefix = Table(
     CheckConstraint("first <= last", name="prefix_order"),
     Index("prefix_by_place", "scope_id", "family", "first", "length"),
     Index("prefix_by_parent", "parent_id", "family", "last"),
-    Index(
-        "prefix_by_cidr",
-        "family",
-        "first",
-        "length",
-        postgresql_where=text("kind = 'pool'"),
-        sqlite_where=text("kind = 'pool'"),
-    ),
+    _partial("prefix_by_cidr", "family", "first", "length", where="kind = 'pool'"),
 )
 
 allocation_pool = Table(
@@ -179,14 +178,7 @@ free_extent = Table(
     Column("fits", SmallInteger),
     PrimaryKeyConstraint("container_id", "last", name="free_extent_pkey"),
     CheckConstraint("first <= last", name="free_extent_order"),
-    Index(
-        "free_extent_by_fit",
-        "container_id",
-        "fits",
-        "last",
-        postgresql_where=text("fits IS NOT NULL"),
-        sqlite_where=text("fits IS NOT NULL"),
-    ),
+    _partial("free_extent_by_fit", "container_id", "fits", "last", where="fits IS NOT NULL"),
     Index("free_extent_by_age", "container_id", "available_at", "last"),
     sqlite_with_rowid=False,
     postgresql_with={
@@ -216,33 +208,12 @@ allocation = Table(
     ForeignKeyConstraint(["subnet_id"], ["subnet.id"], name="allocation_subnet"),
     ForeignKeyConstraint(["project_id"], ["project.id"], name="allocation_project"),
     CheckConstraint("status IN ('active', 'reserved')", name="allocation_status"),
+    _present("allocation_identifier_once", "identifier", "subnet_id", unique=True),
+    _present("allocation_by_project", "project_id", "subnet_id", "address"),
+    _present("allocation_by_hostname", "hostname", "subnet_id", "address"),
+    _present("allocation_by_mac", "mac", "subnet_id", "address"),
+    _partial("allocation_reserved", "subnet_id", "address", where="status = 'reserved'"),
     sqlite_with_rowid=False,
-)
-
-
-def _held_index(table: Table, name: str, *columns: str, unique: bool = False) -> None:
-    """An index over the rows that have the first column at all: others cost nothing."""
-    present = text(f"{columns[0]} IS NOT NULL")
-    Index(
-        name,
-        *(table.c[column] for column in columns),
-        unique=unique,
-        postgresql_where=present,
-        sqlite_where=present,
-    )
-
-
-_held_index(allocation, "allocation_identifier_once", "identifier", "subnet_id", unique=True)
-_held_index(allocation, "allocation_by_project", "project_id", "subnet_id", "address")
-_held_index(allocation, "allocation_by_hostname", "hostname", "subnet_id", "address")
-_held_index(allocation, "allocation_by_mac", "mac", "subnet_id", "address")
-
-Index(
-    "allocation_reserved",
-    allocation.c.subnet_id,
-    allocation.c.address,
-    postgresql_where=text("status = 'reserved'"),
-    sqlite_where=text("status = 'reserved'"),
 )
 
 allocation_tag = Table(
@@ -303,11 +274,9 @@ prefix_allocation = Table(
     ForeignKeyConstraint(["pool_id"], ["subnet_pool.id"], name="prefix_allocation_pool"),
     ForeignKeyConstraint(["project_id"], ["project.id"], name="prefix_allocation_project"),
     CheckConstraint("status IN ('active', 'reserved')", name="prefix_allocation_status"),
+    _present("prefix_allocation_identifier_once", "identifier", "pool_id", unique=True),
+    _present("prefix_allocation_by_project", "project_id", "pool_id", "first"),
 )
-_held_index(
-    prefix_allocation, "prefix_allocation_identifier_once", "identifier", "pool_id", unique=True
-)
-_held_index(prefix_allocation, "prefix_allocation_by_project", "project_id", "pool_id", "first")
 
 # The answer of a keyed command, written in the transaction of its effect.
 idempotency = Table(
