@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pytest
@@ -38,7 +39,6 @@ from allotment.model.queries import (
     GetAllocation,
     GetSubnet,
     GetSubnetPool,
-    GetUtilisation,
     ListAllocations,
     ListFree,
     ListPrefixAllocations,
@@ -54,6 +54,7 @@ ME = local_owner()
 SMALL, LARGE = 20, 400
 GROWTH_MAX = 1.3
 """An index is no deeper by a step; a page may meet a few rows more at its edge."""
+THIRD = count()
 NETS = {placement: f"n-{placement}" for placement in AddressPlacement}
 
 
@@ -153,6 +154,28 @@ def in_the_middle(book: Book, **wanted: Any) -> ListAllocations:
     return ListAllocations(limit=10, cursor=page.next, **wanted)
 
 
+def test_what_sqlite_plans_by_is_of_indexes_that_there_are() -> None:
+    """Each has a number of rows, and one for each of its first columns."""
+    with open_book("sqlite://") as desk:
+        raw = desk.store.dialect.engine.raw_connection()
+        told = raw.cursor().execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()
+        assert told
+        for table, index, numbers in told:
+            kind = "index" if index != table else "table"  # without row ids, the key is the table
+            query = (
+                "SELECT count(*) FROM sqlite_master WHERE type = ? AND name = ? AND tbl_name = ?"
+            )
+            assert raw.cursor().execute(query, (kind, index, table)).fetchone() == (1,), index
+            columns = f"SELECT count(*) FROM pragma_index_info('{index}')"
+            if kind == "table":
+                columns = f"SELECT count(*) FROM pragma_table_info('{table}') WHERE pk > 0"
+            (width,) = raw.cursor().execute(columns).fetchone()
+            rows, *alike = map(int, numbers.split())
+            assert len(alike) == width, f"{index} has {width} columns"
+            assert [rows, *alike] == sorted([rows, *alike], reverse=True)
+        raw.close()
+
+
 # Any command or query, made for a book.
 REQUESTS: dict[str, Callable[[Book], Command | Query]] = {  # type: ignore[type-arg]
     **{
@@ -178,8 +201,8 @@ REQUESTS: dict[str, Callable[[Book], Command | Query]] = {  # type: ignore[type-
     },
     "a prefix back": lambda book: ReleasePrefix(pool="pool", prefix=prefix_of(book)),
     "a subnet of a pool": lambda _: CreateSubnet(pool="pool", length=28),
-    "a subnet at the end of a pool": lambda book: CreateSubnet(
-        pool="pool", prefix=Prefix(f"10.200.{book.desk.ask(COUNT, ME).items[0].held % 256}.0/28")
+    "a subnet at the end of a pool": lambda _: CreateSubnet(
+        pool="pool", prefix=Prefix(f"10.200.{next(THIRD)}.0/28")
     ),
     "a subnet goes": lambda book: DeleteSubnet(subnet=subnet_of(book)),
     "one allocation": lambda _: GetAllocation(subnet="n-lowest", address=Address("192.168.0.20")),
@@ -224,7 +247,6 @@ for _what, _fields in BY_ITS_OWN.items():
         subnet="n-random", limit=10, **f
     )
 del REQUESTS["all of one status in a scope"]  # it asks each subnet of the scope
-COUNT = GetUtilisation(containers=("pool",), scope="s", kind="pool")
 
 
 @pytest.mark.parametrize("request_of", REQUESTS.values(), ids=REQUESTS)

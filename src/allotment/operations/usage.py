@@ -23,7 +23,8 @@ from allotment.store import allocation_pools, allocations, directory, extents, p
 from allotment.store.directory import POOL, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
-BATCH_MAX = 1000
+FIRST_BATCH_MIN, BATCH_MAX = 64, 1000
+"""How many extents are read at once: a fresh range is up to 64 stripes, which are told as one."""
 
 
 class Container(NamedTuple):
@@ -262,7 +263,7 @@ def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[F
     bits = BITS[family]
     if query.length is not None and query.length > bits:
         raise InvalidValue("length", query.length, f"IPv{family} has {bits} bits")
-    for run in _runs(r, home.id, after, min(query.limit + 1, BATCH_MAX)):
+    for run in _runs(r, home.id, after, max(query.limit, FIRST_BATCH_MIN)):
         if run.last <= after:
             continue
         run = Extent(max(run.first, after + 1), run.last)
@@ -286,7 +287,7 @@ def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[F
 
 
 def _runs(r: Read, container_id: UUID, after: int, at_once: int) -> Iterator[Extent]:
-    """Free runs in order, adjacent extents (stripes) as one; so many extents are read at once."""
+    """Free runs in order, adjacent extents (stripes) as one; so many are read first, then more."""
     at, pending = after, None
     while True:
         batch = extents.page(r, container_id, at, at_once)
@@ -301,6 +302,6 @@ def _runs(r: Read, container_id: UUID, after: int, at_once: int) -> Iterator[Ext
                 pending = found.extent
         if len(batch) < at_once:
             break
-        at = batch[-1].last
+        at, at_once = batch[-1].last, min(2 * at_once, BATCH_MAX)
     if pending is not None:
         yield pending

@@ -54,19 +54,23 @@ _BY_LEAF = "CREATE INDEX prefix_by_leaf ON prefix (scope_id, family, last) WHERE
 # the same first two, ... It has no statistics of its own: they would have to be taken again as a
 # book grows, and while it is small they say that reading all of it is best.
 _STATISTICS = {
-    "project": {"": "1000 1", "2": "1000 1"},
-    "address_scope": {"": "100 1", "2": "100 1", "address_scope_by_project": "100 10"},
+    "project": {"sqlite_autoindex_project_1": "1000 1", "sqlite_autoindex_project_2": "1000 1"},
+    "address_scope": {
+        "sqlite_autoindex_address_scope_1": "100 1",
+        "sqlite_autoindex_address_scope_2": "100 1",
+        "address_scope_by_project": "100 10",
+    },
     "subnet_pool": {
-        "": "1000 1",
-        "2": "1000 100 1",
+        "sqlite_autoindex_subnet_pool_1": "1000 1",
+        "sqlite_autoindex_subnet_pool_2": "1000 100 1",
         "subnet_pool_by_parent": "1000 10",
         "subnet_pool_by_project": "1000 10",
         "subnet_pool_by_name": "1000 2",
         "subnet_pool_of_tagged": "100 10",
     },
     "subnet": {
-        "": "100000 1",
-        "2": "100000 10000 1",
+        "sqlite_autoindex_subnet_1": "100000 1",
+        "sqlite_autoindex_subnet_2": "100000 10000 1",
         "subnet_by_place": "100000 10000 5000 2 1",
         "subnet_by_pool": "100000 1000",
         "subnet_by_project": "100000 1000",
@@ -76,7 +80,7 @@ _STATISTICS = {
         "subnet_by_scope": "100000 10000 1",
     },
     "prefix": {
-        "": "100000 1 1",
+        "sqlite_autoindex_prefix_1": "100000 1 1",
         "prefix_by_place": "100000 10000 5000 2 1",
         "prefix_by_parent": "100000 1000 1000 1",
         "prefix_by_cidr": "1000 500 2 2",
@@ -91,7 +95,7 @@ _STATISTICS = {
         "allocation_reserved": "100000 10 1",
     },
     "allocation_tag": {
-        "": "1000000 1000 10 1",
+        "sqlite_autoindex_allocation_tag_1": "1000000 1000 10 1",
         "allocation_tag_by_address": "1000000 20 2",
     },
     "free_extent": {
@@ -108,8 +112,7 @@ def _statistics() -> Iterator[str]:
     yield "DELETE FROM sqlite_stat1"
     for table, indexes in _STATISTICS.items():
         for index, numbers in indexes.items():
-            name = f"sqlite_autoindex_{table}_{index or 1}" if len(index) < 2 else index
-            yield f"INSERT INTO sqlite_stat1 VALUES ('{table}', '{name}', '{numbers}')"  # noqa: S608
+            yield f"INSERT INTO sqlite_stat1 VALUES ('{table}', '{index}', '{numbers}')"  # noqa: S608
     yield "ANALYZE sqlite_schema"
 
 
