@@ -26,7 +26,7 @@ CORE = (
     "*/allotment/desk.py",
     "*/allotment/teller.py",
     "*/allotment/reception.py",
-    "*/allotment/errors.py",
+    "*/allotment/errors/*",
     "*/allotment/engine/*",
     "*/allotment/model/*",
     "*/allotment/operations/*",

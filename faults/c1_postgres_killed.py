@@ -20,7 +20,7 @@ from faults.record import Record
 from postgres_cluster import Cluster
 
 SIZES: dict[str, dict[str, Any]] = {
-    "gate": {"kills": 10, "clients": 8},
+    "gate": {"kills": 40, "clients": 8},  # one kill in eight meets a COMMIT that was done
     "long": {"kills": 1_000, "clients": 32},
 }
 RECOVERY_SECONDS_MAX = 60.0

@@ -116,11 +116,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a PostgreSQL server by fixture."""
+    """Mark what asks for a PostgreSQL server by fixture; races come first.
+
+    In between, each would wait for whatever takes long in other workers.
+    """
     wanted = {"postgres_server", "postgres_url", "blank_postgres_url", "postgres_cluster"}
     for item in items:
         if wanted & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)
+    items.sort(key=lambda item: item.get_closest_marker("races") is None)
 
 
 @pytest.hookimpl(wrapper=True)

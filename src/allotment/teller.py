@@ -70,9 +70,12 @@ class Teller:
         """
         try:
             return self.alone(job)
+        except AssertionError as error:
+            failure: AllotmentError = _bug(error)
         except AllotmentError as error:
-            self.record([(job.asked, error)], job.deadline)
-            raise
+            failure = error
+        self.record([(job.asked, failure)], job.deadline)
+        raise failure
 
     def alone(self, job: Job, *, until: float | None = None, wait: bool = False) -> Any:
         """One command in a transaction of its own, until it is served or the time is over."""
@@ -121,6 +124,10 @@ class Teller:
             ]
         except StoreError:
             outcomes = [None] * len(jobs)  # the transaction's own retries see to it
+        except AssertionError as error:
+            # It may have been done or not: whoever was to be served at once is not served again.
+            outcomes = [None if permit is None else _bug(error) for permit in permits]
+            self._record(jobs, outcomes, until)
         left = [place for place, outcome in enumerate(outcomes) if outcome is None]
         if left:
             served = self._serve_together([jobs[place] for place in left], until)
@@ -174,9 +181,13 @@ class Teller:
             again = isinstance(error, StoreError) and may_run_again(error, job.asked.request)
             return _over_or_later(job, error) if again else error
         except AssertionError as error:
-            bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
-            bug.__cause__ = error
-            return bug
+            return _bug(error)
+
+
+def _bug(error: AssertionError) -> Bug:
+    bug = Bug(f"an invariant does not hold: {error}; run 'allotment check'")
+    bug.__cause__ = error
+    return bug
 
 
 def _over() -> DeadlineExceeded:

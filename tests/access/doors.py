@@ -286,7 +286,7 @@ DESCRIBED: dict[str, Callable[[str], Command[Any]]] = {
 OF_ALL = lambda play: play.scenes  # noqa: E731 - a name for the rule
 DOORS = {
     "library": Door(library, OF_ALL, 1, 11, 6_000),
-    "rest": Door(rest, OF_ALL, 5, 11, 6_000),
+    "rest": Door(rest, OF_ALL, 7, 13, 6_000),
     "batch": Door(rest, _told_in_batches, 11, 31, 3_000),
     "command line": Door(
         command_line, lambda play: list(lines.lines(play.book, play.scenes)), 15, 61, 6_000

@@ -24,6 +24,6 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def desk(server: ScriptedServer) -> Iterator[allotment.RemoteDesk]:
     """The desk of the scripted server."""
-    patience = Patience(seconds=2, long_seconds=4, first_seconds=0.3)
+    patience = Patience(seconds=2, long_seconds=4, whole_book_seconds=4, first_seconds=0.3)
     with allotment.connect(server.url, token=TOKEN, patience=patience) as desk:
         yield desk

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from allotment import LocalDesk, local_owner, open_book
 from allotment.model.access import Actor
 from conformance.dumps import Dumper, dump
+from postgres_books import Shelf
 
 Cut = Literal["before", "after", "late"]
 
@@ -32,6 +33,20 @@ def desk(database_url: str) -> Iterator[LocalDesk]:
     with open_book(database_url, create=True) as made:
         yield made
         assert getattr(made.store.dialect.engine.pool, "checkedout", lambda: 0)() == 0
+
+
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def module_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty book for all tests of a module, none of which may change it."""
+    if request.param == "sqlite":
+        yield "sqlite://"
+        return
+    shelf: Shelf = request.getfixturevalue("postgres_books")
+    url = shelf.lend()
+    yield url
+    shelf.take_back(url)
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from uuid import UUID
 
 import pytest
 from msgspec import UNSET
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from allotment.desk import LocalDesk
 from allotment.engine.access import authorize, owner_rights
-from allotment.errors import NotFound, PoolExhausted
+from allotment.errors import Bug, NotFound, PoolExhausted
 from allotment.model.access import Actor, Role
 from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
@@ -39,6 +39,7 @@ from allotment.store.postgres import _raw
 from allotment.store.postgres_connection import Statement
 from allotment.store.postgres_values import Param, rows_of
 from allotment.teller import Job
+from conformance.dumps import Dumper
 
 PLACES = {
     "IPv4": ("10.0.0.0/24", None),
@@ -228,3 +229,24 @@ def test_a_release_in_a_subnet_that_is_not_there_is_not_found(desk: LocalDesk, m
     with pytest.raises(NotFound):
         desk.do(ReleaseAddress(subnet="nowhere", address=Address("10.0.0.2")), me)
     assert desk.do(AllocateAddress(subnet="n"), me).address == Address("10.0.0.1")
+
+
+@pytest.mark.parametrize("how", ["ABORT", "ROLLBACK"])
+def test_what_a_file_refuses_half_way_is_undone_and_the_next_is_served(
+    desk: LocalDesk, me: Actor, dump: Dumper, how: str
+) -> None:
+    """SQLite ends some transactions by itself, and leaves the end of others to us."""
+    if desk.store.dialect.concurrent:
+        pytest.skip("there it is one statement")
+    wish = AllocateAddress(subnet=str(subnet_in(desk, me, "IPv4").id))
+    refuse = f"CREATE TRIGGER no BEFORE INSERT ON event BEGIN SELECT RAISE({how}, 'no'); END"
+    with desk.store.writing() as tx:
+        tx.run(text(refuse))
+    before = dump(desk)
+    with pytest.raises(Bug, match="constraint no refused"):
+        desk.do(wish, me)
+    assert dump(desk) == before
+    with desk.store.writing() as tx:
+        tx.run(text("DROP TRIGGER no"))
+    assert desk.do(wish, me).address == Address("10.0.0.1")
+    assert desk.ask(CheckBook(), me).clean

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 
 import pytest
 
-from allotment import LocalDesk, open_book
+from allotment import Address, LocalDesk, Prefix, open_book
 from allotment import reception as reception_module
-from allotment.errors import InvalidValue
+from allotment.engine.token_text import make
+from allotment.errors import InvalidValue, Unauthenticated
 from allotment.model.access import Actor
 from allotment.model.commands import CreateProject
-from allotment.model.grants import CreateToken, GetToken
+from allotment.model.events import ListAudit
+from allotment.model.grants import CreateToken, GetToken, RevokeToken
+from allotment.operations.gate import FRESH_SECONDS
 
 
 @pytest.fixture
@@ -66,3 +71,70 @@ def test_a_token_recognised_without_end_is_entered_in_time(
 def test_what_is_served_alone_is_not_answered_soon(desk: LocalDesk, me: Actor) -> None:
     with pytest.raises(InvalidValue):
         desk.do_soon(CreateProject(name="p"), me, lambda _: None)
+
+
+@pytest.mark.parametrize("seen", [False, True], ids=["unknown", "remembered"])
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("no token", "the token"),
+        ("of another book", "the token is not known"),
+        ("revoked", "the token was revoked, or its time is over"),
+        ("expired", "the token was revoked, or its time is over"),
+        ("from elsewhere", "the token is not valid from this address"),
+        ("from nowhere", "the token is not valid from this address"),
+    ],
+)
+def test_a_token_that_is_not_valid_is_refused_and_noted_without_its_secret(
+    desk: LocalDesk, me: Actor, case: str, reason: str, seen: bool
+) -> None:
+    command = CreateToken(name="ci", lifetime_seconds=3600, sources=(Prefix("192.0.2.0/24"),))
+    bearer, source = desk.do(command, me).secret.reveal(), Address("192.0.2.7")
+    if seen:
+        assert desk.authenticate(bearer, source).name == "token:ci"
+        assert desk.recognise(bearer, source) is not None
+    now = desk.store.clock()
+    match case:
+        case "no token":
+            bearer = bearer[:-1]
+        case "of another book":
+            bearer = make(bytes(range(48))).text
+        case "revoked":
+            desk.do(RevokeToken(token="ci"), me)
+        case "expired":
+            desk.store.clock = lambda: now + 3_600_001
+        case _:
+            source = Address("198.51.100.7") if case == "from elsewhere" else None  # type: ignore[assignment]
+    if seen and case == "revoked":
+        time.sleep(FRESH_SECONDS)
+    assert desk.recognise(bearer, source) is None
+    with pytest.raises(Unauthenticated) as refused:
+        desk.authenticate(bearer, source)
+    assert str(refused.value.facts["reason"]).startswith(reason)
+    (noted,) = desk.ask(ListAudit(outcome="unauthenticated"), me).items
+    assert (noted.actor, noted.source) == ("stranger", str(source) if source else None)
+    said = json.loads(bytes(noted.command))
+    assert said["key_id"] == (None if case == "no token" else bearer.split("_")[1])
+    assert bearer.split("_")[2] not in f"{noted} {refused.value}"
+
+
+def test_of_a_flood_of_strangers_some_are_noted(
+    desk: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reception_module, "STRANGERS_NOTED_SECONDS", 600.0)
+    desk._reception._stranger_noted_at = -math.inf
+    for _ in range(20):
+        with pytest.raises(Unauthenticated):
+            desk.authenticate("nonsense")
+    assert len(desk.ask(ListAudit(outcome="unauthenticated"), me).items) == 1
+
+
+def test_what_is_kept_of_tokens_is_bounded_and_each_is_known_again(
+    desk: LocalDesk, me: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("allotment.operations.gate._KEPT_MAX", 1)
+    bearers = {name: desk.do(CreateToken(name=name), me).secret.reveal() for name in "abc"}
+    for _ in range(2):
+        for name, bearer in bearers.items():
+            assert desk.authenticate(bearer).name == f"token:{name}"
+    assert len(desk._gate._known.tokens) == 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allotment.engine.audit import audit_subnet
+from allotment.engine.audit import audit_pool, audit_subnet
 from allotment.engine.extents import canonical, intersect, size, subtract
 from allotment.model.extent import Extent
 
@@ -64,3 +64,15 @@ def test_millions_of_extents_are_not_kept() -> None:
 
     pools = [Extent(0, 1_999)]
     assert list(audit_subnet(pools[0], pools, free(), held())) == []
+
+
+def test_an_address_that_is_held_twice_is_said_and_no_repair_heals_it() -> None:
+    found = list(audit_subnet(WHOLE, [Extent(1, 9)], iter([Extent(4, 9)]), iter([1, 2, 2])))
+    assert found[0] == ("S1", "address 2 is held twice", False)
+
+
+def test_free_extents_of_a_subnet_pool_that_overlap_are_said_and_a_repair_heals_them() -> None:
+    own = [Extent(0, 15)]
+    found = list(audit_pool(own, [Extent(0, 7), Extent(4, 11)], [Extent(12, 15)]))
+    assert found[0] == ("S3", "free extents overlap", True)
+    assert list(audit_pool(own, [Extent(0, 7), Extent(8, 11)], [Extent(12, 15)])) == []

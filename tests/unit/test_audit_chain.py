@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -154,6 +155,29 @@ def test_a_record_that_was_put_between_is_named() -> None:
     assert found.detail.startswith("inserted")
     assert findings([*events, an_event(-5)], blocks)[0].what == "event -5"
     assert findings([*events, an_event(7)], blocks) == []  # it may still be committed
+
+
+def test_a_record_below_the_first_of_a_log_that_was_never_sealed_is_named() -> None:
+    """No id is less than 1: it was put there by hand."""
+    events = [an_event(1)._replace(id=one) for one in (-3, -2, 0, 1)]
+    proof = Proof(map(leaf, events), {})
+    assert list(proof.findings([])) == [
+        Finding("event -3", "inserted: event ids -3 to -2, 0 sealed by no block")
+    ]
+    assert proof.unsealed == 1
+
+
+def test_a_last_block_that_says_it_came_further_hides_nothing() -> None:
+    """What it claims to have passed is told as put in, but for what it calls late."""
+    events, blocks = sealed([[1, 2], [3, 4]])
+    gaps = msgspec.json.encode([(6, 6, blocks[-1].sealed_at)])
+    raised = blocks[-1]._replace(high=7, gaps=gaps)
+    log = [*events, *map(an_event, (5, 6, 7, 8))]
+    proof = Proof(map(leaf, log), {})
+    found = list(proof.findings([blocks[0], raised]))
+    assert Finding("event 5", "inserted: event ids 5, 7 sealed by no block") in found
+    assert {one.what for one in found} == {"block 2", "event 5"}
+    assert proof.unsealed == 2
 
 
 def test_two_records_or_blocks_that_changed_places_are_found() -> None:

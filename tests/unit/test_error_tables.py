@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sqlite3
 from typing import get_args
 
@@ -275,12 +274,3 @@ def test_every_error_has_its_own_code_and_a_known_kind() -> None:
     assert len(set(codes)) == len(codes)
     assert {kind.kind for kind in public} <= set(get_args(Kind))
     assert {kind.__name__ for kind in public} <= set(errors.__all__)
-
-
-@pytest.mark.parametrize("kind", [one for one in every(StoreError) if one is not ConstraintFailed])
-def test_a_store_error_crosses_process_borders_whole(kind: type[StoreError]) -> None:
-    error = kind("it went so", phase="commit", state="40001")
-    copy = pickle.loads(pickle.dumps(error))
-    assert type(copy) is kind
-    assert (copy.message, copy.phase, copy.state) == (error.message, "commit", "40001")
-    assert copy.facts == error.facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import pickle
 from typing import Any, get_args
 
 import pytest
@@ -50,6 +51,15 @@ def test_an_error_is_itself_again(kind: type[AllotmentError]) -> None:
     if isinstance(before, StoreError):
         assert isinstance(after, StoreError)
         assert (after.phase, after.state) == (before.phase, before.state)
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda one: one.__name__)
+def test_an_error_crosses_process_borders_whole(kind: type[AllotmentError]) -> None:
+    before = made(kind)
+    after = pickle.loads(pickle.dumps(before))
+    assert type(after) is kind
+    assert (str(after), after.args) == (before.message, before.args)
+    assert vars(after) == vars(before)
 
 
 def test_every_code_is_of_one_class() -> None:

@@ -11,6 +11,7 @@ from allotment.engine.access import (
     EVERYTHING,
     FOREVER,
     INSTALLATION,
+    LEVELS_KEPT_MAX,
     NOTHING,
     Bounds,
     GrantFact,
@@ -184,3 +185,13 @@ def test_the_rights_of_an_actor_are_theirs_in_another_request_too() -> None:
     assert mine.of(again).actor is again
     assert mine.of(again).level(HERE) == mine.level(HERE)
     assert mine.actor is ME
+
+
+def test_the_levels_kept_in_mind_are_bounded_and_the_others_are_right_too() -> None:
+    mine = rights(may(ALLOCATOR, SUBNET))
+    elsewhere = [frozenset({UUID(int=number)}) for number in range(100, 101 + LEVELS_KEPT_MAX)]
+    assert {mine.level(place) for place in elsewhere} == {NOTHING}
+    for _ in range(2):
+        assert mine.has(ALLOCATOR, HERE)
+        assert not mine.has(OPERATOR, HERE)
+    assert len(mine._levels) == LEVELS_KEPT_MAX

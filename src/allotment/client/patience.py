@@ -9,7 +9,10 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from allotment.model.command import Command
+from allotment.model.queries import Query
 
 PAUSE_SECONDS: Final = 0.1
 PAUSE_SECONDS_MAX: Final = 5.0
@@ -22,15 +25,24 @@ FIND_OUT_SHARE: Final = 6
 
 @dataclass(frozen=True)
 class Patience:
-    """The time for a request: usual, for what `takes_long`, and for a server never reached yet."""
+    """The time for a request: usual, for what `takes_long` or `reads_all`, and for a server never
+    reached yet.
+    """
 
     seconds: float = 30.0
     long_seconds: float = 3600.0
+    whole_book_seconds: float = 24 * 3600.0
     first_seconds: float = 3.0
+
+    def for_request(self, request: Command[Any] | Query[Any]) -> float:  # Any: whatever it answers
+        """The seconds that a request may take."""
+        if request.reads_all:
+            return self.whole_book_seconds
+        return self.long_seconds if request.takes_long else self.seconds
 
 
 USUAL: Final = Patience()
-HURRIED: Final = Patience(seconds=2.0, long_seconds=2.0, first_seconds=0.5)
+HURRIED: Final = Patience(seconds=2.0, long_seconds=2.0, whole_book_seconds=2.0, first_seconds=0.5)
 
 
 class Course:

@@ -102,9 +102,9 @@ class RemoteDesk:
         wire.check(request)
 
     def _served(self, request: Request, *, again: bool) -> Any:  # Any: whatever it answers
-        seconds = self._patience.long_seconds if request.takes_long else self._patience.seconds
         changes = isinstance(request, Command) and request.journaled
-        sending = Sending(http_request(request), again, changes, Course(seconds))
+        course = Course(self._patience.for_request(request))
+        sending = Sending(http_request(request), again, changes, course)
         try:
             answer = self._until_answered(sending)
         except AllotmentError as error:

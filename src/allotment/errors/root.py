@@ -33,10 +33,9 @@ class AllotmentError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders (races, workers) with their facts."""
-        return (_revive, (type(self), self.message, self.facts))
+        return (_bare, (type(self), self.message), vars(self))
 
 
-def _revive(kind: type[AllotmentError], message: str, facts: dict[str, object]) -> AllotmentError:
-    error = kind.__new__(kind)
-    AllotmentError.__init__(error, message, **facts)
-    return error
+def _bare(kind: type[AllotmentError], message: str) -> AllotmentError:
+    """An error to which its attributes are still to be given."""
+    return kind.__new__(kind, message)

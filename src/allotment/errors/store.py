@@ -23,17 +23,6 @@ class StoreError(AllotmentError):
         self.phase: Phase = phase
         self.state = state
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_revive_store, (type(self), self.message, self.phase, self.state))
-
-
-def _revive_store(
-    kind: type[StoreError], message: str, phase: Phase, state: str | None
-) -> StoreError:
-    error = kind.__new__(kind)
-    StoreError.__init__(error, message, phase=phase, state=state)
-    return error
-
 
 class Serialization(StoreError):
     """Two transactions could not be ordered; the whole use case may run again."""
@@ -142,6 +131,3 @@ class ConstraintFailed(StoreError):
     def __init__(self, constraint: str, *, phase: Phase = "statement", state: str | None = None):
         super().__init__(f"constraint {constraint} refused the change", phase=phase, state=state)
         self.constraint = constraint
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (ConstraintFailed, (self.constraint,))

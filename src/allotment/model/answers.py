@@ -18,10 +18,9 @@ Request = Command[Any] | Query[Any]  # Any, here and below: whatever it answers
 @cache
 def answer_type(kind: type[Command[Any]] | type[Query[Any]]) -> Any:  # Any: a type expression
     """What a command or query of this kind is answered with."""
-    for parent in kind.__orig_bases__:  # type: ignore[union-attr]  # set by typing on generics
-        if get_origin(parent) in (Command, Query):
-            return get_args(parent)[0]
-    raise AssertionError(f"{kind.__name__} does not say what it answers")
+    (parent,) = kind.__orig_bases__  # type: ignore[union-attr]  # set by typing on generics
+    assert get_origin(parent) in (Command, Query), f"{kind.__name__} says not what it answers"
+    return get_args(parent)[0]
 
 
 def decode_answer(request: Request, raw: bytes) -> Any:

@@ -29,6 +29,8 @@ class Command(
     needs: ClassVar[Role] = Role.ADMIN
     takes_long: ClassVar[bool] = False
     """Whether its work grows with what it names, so that it may take minutes."""
+    reads_all: ClassVar[bool] = False
+    """Whether it reads the whole book, so that it may take hours."""
     takes_key: ClassVar[bool] = True
     """Whether its answer may be stored, so that it can be given again."""
     journaled: ClassVar[bool] = True

@@ -338,6 +338,7 @@ class RepairBook(Command[CheckReport], frozen=True, kw_only=True):
     """Check the book and rebuild what is derived (free extents); held addresses never change."""
 
     takes_long = True
+    reads_all = True
     needs = Role.ADMIN
 
 

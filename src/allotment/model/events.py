@@ -100,6 +100,7 @@ class VerifyAudit(Query[AuditReport], frozen=True, kw_only=True):
     """
 
     takes_long = True
+    reads_all = True
     needs = Role.ADMIN
     anchors: tuple[Anchor, ...] = ()
 

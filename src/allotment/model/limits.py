@@ -11,15 +11,13 @@ from allotment.errors import InvalidValue
 
 
 class Bounds(NamedTuple):
-    """An inclusive range of integers; `bool` is not an integer here."""
+    """An inclusive range of integers."""
 
     least: int
     most: int
 
-    def check(self, value: object, field: str) -> None:
-        """Raise `InvalidValue` unless `value` is an integer within the bounds."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise InvalidValue(field, value, "a whole number is wanted")
+    def check(self, value: int, field: str) -> None:
+        """Raise `InvalidValue` unless `value` is within the bounds."""
         if not self.least <= value <= self.most:
             raise InvalidValue(field, value, f"must be from {self.least} to {self.most}")
 

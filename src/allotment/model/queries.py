@@ -55,6 +55,8 @@ class Query(
     needs: ClassVar[Role] = Role.VIEWER
     takes_long: ClassVar[bool] = False
     """Whether its work grows with the book, so that it may take minutes."""
+    reads_all: ClassVar[bool] = False
+    """Whether it reads the whole book, so that it may take hours."""
     sealed: ClassVar[bool] = False
     """Whether it sees only what is sealed of the log, so that this is done up to now before."""
 
@@ -210,7 +212,7 @@ class ListTree(Query[Page[PrefixNode]], frozen=True, kw_only=True):
 
 
 class PreviewDelete(Query[Deleted], frozen=True, kw_only=True):
-    """What deleting with cascade would remove; exactly one of the references is given."""
+    """What deleting a subnet, a subnet pool or, when neither is named, the scope would remove."""
 
     takes_long = True
     scope: Reference | None = None
@@ -222,6 +224,7 @@ class CheckBook(Query[CheckReport], frozen=True, kw_only=True):
     """Prove the book consistent, or name what is not (RELIABILITY: S1-S5, S13)."""
 
     takes_long = True
+    reads_all = True
     needs = Role.ADMIN
 
 

@@ -13,7 +13,6 @@ from types import NoneType, UnionType
 from typing import (
     Annotated,
     Any,
-    Literal,
     Protocol,
     TypeVar,
     Union,
@@ -67,8 +66,7 @@ def _to_plain(value: object) -> Any:  # Any: JSON values are of any type
 def from_wire(kind: type[Any], text: object) -> object:  # Any: a type of the model
     """A value of a type that JSON has no word for, from its text: msgspec's `dec_hook`."""
     parse = _PARSERS.get(kind)
-    if parse is None:
-        raise TypeError(f"{kind.__name__} has no wire form")
+    assert parse is not None, f"{kind.__name__} has no wire form"
     return parse(text)
 
 
@@ -158,8 +156,6 @@ class _Check:
         elif origin is tuple:
             self.kinds += (tuple,)
             self.element = _Check(f"{self.field}[]", get_args(hint)[0])
-        elif origin is Literal:
-            self.kinds += tuple({type(choice) for choice in get_args(hint)})
         else:
             self.kinds += (get_origin(hint) or (NoneType if hint is None else hint),)
 

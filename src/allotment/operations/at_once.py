@@ -109,11 +109,6 @@ def _wish(permit: Permit[AllocateAddress], draft: Allocation) -> PlainAllocation
     )
 
 
-def is_plain(command: Any) -> bool:  # Any: a command of any kind
-    """Whether `allocate` tries to serve it."""
-    return plain_subnet(command) is not None
-
-
 def plain_subnet(command: Any) -> UUID | None:  # Any: a command of any kind
     """The subnet, named by its id, of a request that asks for nothing but any address of it."""
     if type(command) is AllocateAddress and _asked(command) == _PLAINLY:

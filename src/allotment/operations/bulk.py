@@ -17,7 +17,7 @@ from allotment.model.commands import AllocateAddresses
 from allotment.model.extent import Extent
 from allotment.model.results import AllocatedAddresses
 from allotment.operations.allocations import EXHAUSTED_HINT
-from allotment.operations.free_space import Space, close_off, take_out
+from allotment.operations.free_space import Space, close_off, take_out, unaccounted
 from allotment.operations.references import References
 from allotment.operations.registry import handles
 from allotment.operations.specific import check_usable, prefix_of
@@ -102,8 +102,7 @@ def _take_fixed(tx: Write, row: SubnetRow, first: Address, count: int) -> Extent
         raise AddressTaken(str(Address.of(row.family, taken[0])), str(prefix_of(row)))
     pools = allocation_pools.of_subnets(tx, [row.id])[row.id]
     if size(freed) < size(intersect((run,), pools)):
-        # Neither free nor held in one snapshot: a release is on its way. Look again.
-        raise NeedsPatience
+        raise unaccounted(tx, f"a part of {AddressRange.of(row.family, *run)}")
     return run
 
 

@@ -13,7 +13,7 @@ from allotment.model.address import BITS
 from allotment.model.extent import Extent
 from allotment.model.prefix import Prefix
 from allotment.model.results import PrefixPlacement
-from allotment.operations.free_space import Space, take_out
+from allotment.operations.free_space import Space, take_out, unaccounted
 from allotment.operations.free_space import give_back as put_back
 from allotment.store import directory, extents, prefixes
 from allotment.store.directory import AnyRow
@@ -68,7 +68,7 @@ def carve_exactly(tx: Write, pool_id: UUID, prefix: Prefix) -> None:
     other = prefixes.first_overlap(tx, pool_id, prefix)
     if other is not None:
         raise Overlap(str(prefix), f"{other.kind} {other.prefix}")
-    raise NeedsPatience
+    raise unaccounted(tx, f"a part of {prefix}")
 
 
 def give_back(tx: Write, pool_id: UUID, prefix: Prefix) -> None:

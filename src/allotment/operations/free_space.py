@@ -12,10 +12,11 @@ from uuid import UUID
 
 from allotment.engine.extents import cut, largest_block, stripe_bits
 from allotment.engine.placement import remainder
+from allotment.errors import Bug
 from allotment.model.extent import NEVER, Extent
 from allotment.store import extents
 from allotment.store.extents import FreeExtent
-from allotment.store.session import Write
+from allotment.store.session import NeedsPatience, Write
 
 
 class Space(NamedTuple):
@@ -31,6 +32,16 @@ class Space(NamedTuple):
     def fits(self, extent: Extent) -> int | None:
         """The shortest length of a prefix that fits, for a subnet pool."""
         return None if self.block_bits is None else largest_block(extent, self.block_bits)
+
+
+def unaccounted(tx: Write, what: object) -> Exception:
+    """What to raise of space that one snapshot shows neither free nor held.
+
+    Where there are other writers, a release is on its way: look again. Elsewhere the book is wrong.
+    """
+    if tx.dialect.concurrent:
+        return NeedsPatience()
+    return Bug(f"{what} is neither free nor held: run 'allotment check'")
 
 
 def open_up(tx: Write, space: Space, runs: Sequence[Extent], available_at: int = NEVER) -> None:

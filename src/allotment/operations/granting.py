@@ -184,7 +184,8 @@ def list_grants(r: Read, query: ListGrants, rights: Rights) -> Page[Grant]:
         everywhere = rights.has(Role.ADMIN, ANYWHERE)
         managed = Sight(whole=everywhere, seen=rights.placed(Role.ADMIN), hidden=rights.denied)
         wanted = wanted._replace(managed=managed)
-    if query.target is not None and (query.reference or query.target is TargetKind.INSTALLATION):
+    on_one = query.reference is not None or query.scope is not None
+    if on_one or query.target is TargetKind.INSTALLATION:
         wanted = wanted._replace(target_id=_target(r, query)[0])
     elif query.target is not None:
         wanted = wanted._replace(target=query.target.value)

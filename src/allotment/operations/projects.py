@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from msgspec import UNSET, structs
 
-from allotment.errors import InUse
+from allotment.errors import InUse, InvalidValue
 from allotment.model.commands import (
     CreateAddressScope,
     CreateProject,
@@ -175,6 +175,10 @@ def list_scopes(r: Read, query: ListAddressScopes) -> Page[AddressScope]:
 @answers(PreviewDelete)
 def preview_delete(r: Read, query: PreviewDelete) -> Deleted:
     """What a cascade would remove."""
+    if query.pool is not None and query.subnet is not None:
+        raise InvalidValue("subnet", query.subnet, "name a subnet or a subnet pool, not both")
+    if query.scope is None and query.pool is None and query.subnet is None:
+        raise InvalidValue("scope", None, "name an address scope, a subnet pool or a subnet")
     if query.subnet is not None:
         row = directory.find_inside(r, directory.SUBNET, query.subnet, query.scope)
         return Deleted(contents={**removal.contents_of_subnet(r, row.id), "subnets": 1})

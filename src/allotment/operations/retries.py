@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 DEADLINE_SECONDS = 30.0
 LONG_DEADLINE_SECONDS = 3600.0
+WHOLE_BOOK_SECONDS = 24 * 3600.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
 
@@ -34,7 +35,7 @@ BACKOFF_SECONDS_MAX = 0.5
 def deadline_of(request: Command[Any] | Query[Any]) -> float:
     """When (monotonic seconds) the time for a request is over."""
     seconds = LONG_DEADLINE_SECONDS if request.takes_long else DEADLINE_SECONDS
-    return time.monotonic() + seconds
+    return time.monotonic() + (WHOLE_BOOK_SECONDS if request.reads_all else seconds)
 
 
 def until_served(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from allotment.engine.extents import blocks, size
+from allotment.engine.extents import blocks
 from allotment.errors import InvalidValue, NotFound
 from allotment.model.address import BITS
 from allotment.model.address_range import AddressRange
@@ -19,7 +19,7 @@ from allotment.model.prefix import Prefix
 from allotment.model.queries import GetUtilisation, ListFree
 from allotment.model.results import FreeRange, Page, Utilisation
 from allotment.operations.registry import answers
-from allotment.store import allocation_pools, allocations, directory, extents, pages, prefixes
+from allotment.store import directory, extents, pages, prefixes, subnet_use
 from allotment.store.directory import POOL, SCOPE, SUBNET, AnyRow
 from allotment.store.session import Read
 
@@ -151,27 +151,13 @@ def _free(r: Read, ids: Sequence[UUID]) -> dict[UUID, list[int]]:
 
 
 def _subnets(r: Read, containers: Sequence[Container]) -> dict[UUID, Utilisation]:
-    ids = [one.id for one in containers]
-    ranges = allocation_pools.of_subnets(r, ids) if ids else {}
-    counts = _free(r, ids)
-    reserved = allocations.reserved(r, ids)
-    outside = _outside(r, ranges)
+    by_id = {one.id: one for one in containers}
     measured = {}
-    for one in containers:
-        whole = Extent(one.prefixes[0].first, one.prefixes[0].last)
-        pool_size = size(ranges[one.id])
-        free, resting = counts[one.id]
-        held = (outside[one.id], reserved.get(one.id, 0))
-        measured[one.id] = _told(one, (whole.size, pool_size), (free, resting), held)
+    for use in subnet_use.of(r, list(by_id)):
+        one = by_id[use.id]
+        sizes = (one.prefixes[0].size, use.pooled)
+        measured[use.id] = _told(one, sizes, (use.free, use.resting), (use.outside, use.reserved))
     return measured
-
-
-def _outside(r: Read, ranges: dict[UUID, list[Extent]]) -> dict[UUID, int]:
-    """How many addresses are held outside the allocation pools; without pools, all are."""
-    pooled = [subnet_id for subnet_id, own in ranges.items() if own]
-    counts = allocation_pools.held_outside(r, pooled) if pooled else {}
-    others = {one: allocations.count(r, [one]) for one, own in ranges.items() if not own}
-    return counts | others
 
 
 def _told(
@@ -257,15 +243,11 @@ def _pools_of(r: Read, scope_id: UUID) -> list[Container]:
 
 def _pieces(r: Read, home: Container, query: ListFree, after: int) -> Iterator[FreeRange]:
     """The free pieces of one container that begin after an address, as they are asked for."""
-    if not home.prefixes:
-        return
     family = home.prefixes[0].family
     bits = BITS[family]
     if query.length is not None and query.length > bits:
         raise InvalidValue("length", query.length, f"IPv{family} has {bits} bits")
     for run in _runs(r, home.id, after, max(query.limit, FIRST_BATCH_MIN)):
-        if run.last <= after:
-            continue
         run = Extent(max(run.first, after + 1), run.last)
         if query.length is None and not query.as_prefixes:
             whole = AddressRange.of(family, *run)

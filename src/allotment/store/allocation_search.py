@@ -14,7 +14,6 @@ from sqlalchemy import Column, Row, Select, and_
 
 from allotment.store import schema
 from allotment.store.allocations import FULL, begins
-from allotment.store.columns import Aside
 from allotment.store.session import Read
 
 A, N, S, T = schema.allocation, schema.subnet, schema.address_scope, schema.allocation_tag
@@ -27,7 +26,7 @@ Query = Select[Any]  # Any: rows of the table and two names
 
 def matching(r: Read, text: str, scope_ids: Sequence[UUID], limit: int) -> list[Row[Any]]:
     """Allocations whose hostname, identifier, MAC or tag begins with a text, in that order."""
-    seen = (Aside(N.c.scope_id).in_(scope_ids), *r.sight.allocations())
+    seen = (N.c.scope_id.in_(scope_ids), *r.sight.allocations())
     found: dict[tuple[UUID, int], Row[Any]] = {}
     for query in _ranges(text):
         # One row may be found in several ways: as many again are enough to find the others.

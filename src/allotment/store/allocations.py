@@ -30,7 +30,7 @@ from allotment.model.extent import Extent
 from allotment.model.mac import Mac
 from allotment.model.results import Allocation, Page, Status
 from allotment.store import pages, schema
-from allotment.store.columns import AddressValue, Among, Aside, Id
+from allotment.store.columns import AddressValue, Aside, Id
 from allotment.store.session import Read, Write
 
 A, N, J, T = schema.allocation, schema.subnet, schema.project, schema.allocation_tag
@@ -267,14 +267,13 @@ def _conditions(
     wanted: Filter, subnet: ColumnElement[Any] = A.c.subnet_id
 ) -> list[ColumnElement[bool]]:  # Any: an id
     found: list[ColumnElement[bool]] = []
-    scope: ColumnElement[Any] = N.c.scope_id
     if wanted.hostname is not None:  # a range of its own index, and nothing else is one
         found.append(begins(A.c.hostname, wanted.hostname.lower()))
-        scope, subnet = Aside(scope), Aside(subnet)
+        subnet = Aside(subnet)
     if wanted.subnet_ids is not None:
         found.append(subnet.in_(wanted.subnet_ids))
     for column, value in (
-        (scope, wanted.scope_id),
+        (N.c.scope_id, wanted.scope_id),
         (A.c.project_id, wanted.project_id),
         (A.c.identifier, wanted.identifier),
         (A.c.mac, wanted.mac),
@@ -297,16 +296,3 @@ def _has_status(status: str) -> ColumnElement[bool]:
 def begins(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:  # Any: a text column
     """That a text begins so: a range in byte order, which an index serves."""
     return and_(column >= text, column < text + "\U0010ffff")
-
-
-def reserved(r: Read, subnet_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many reserved addresses some subnets hold, where there are any."""
-    if not subnet_ids:
-        return {}
-    query = (
-        select(A.c.subnet_id, func.count())
-        .where(Among(A.c.subnet_id, subnet_ids), _has_status("reserved"))
-        .group_by(A.c.subnet_id)
-    )
-    rows: list[Any] = list(r.run(query))  # Any: rows of two columns
-    return dict(rows)

@@ -111,8 +111,8 @@ def _as_list(element: Among, compiler: SQLCompiler, **options: Any) -> str:
 class Aside(FunctionElement[Any]):  # Any: as what its column is
     """A column of ids that only rows found otherwise are held against.
 
-    SQLite knows nothing of how many rows there are: left to itself, it begins with the subnets of
-    a scope and reads all that they hold, to find one address by an index of its own.
+    SQLite takes any range of an index for a large part of it: left to itself, it reads all that a
+    subnet holds to find one host name.
     """
 
     inherit_cache = True

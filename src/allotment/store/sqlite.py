@@ -143,10 +143,7 @@ class SqliteDialect(Dialect):
         """One after the other, in the process."""
         raw = _raw(conn)
         for statement, params in statements:
-            if isinstance(params, list):
-                raw.executemany(statement, params)
-            else:
-                raw.execute(statement, params)
+            raw.executemany(statement, params)
 
     def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
         """Write what is left and commit."""

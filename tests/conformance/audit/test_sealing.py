@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
 
 from allotment import LocalDesk, Prefix, local_owner, open_book
 from allotment.errors import StoreError
@@ -21,7 +21,7 @@ from allotment.model.access import Actor
 from allotment.model.commands import AllocateAddress, CreateAddressScope, CreateSubnet
 from allotment.model.events import Anchor, ListAudit, SealAudit
 from allotment.sealing import Sealer
-from conformance.audit.log import B, listed, record, verify
+from conformance.audit.log import B, E, listed, record, seal_in_blocks_of, verify
 
 
 def test_what_is_done_is_sealed_once_and_sealing_makes_no_event(desk: LocalDesk, me: Actor) -> None:
@@ -37,6 +37,23 @@ def test_what_is_done_is_sealed_once_and_sealing_makes_no_event(desk: LocalDesk,
     report = verify(desk, me, first, second)
     assert (report.intact, report.events, report.blocks, report.unsealed) == (True, 3, 2, 0)
     assert report.anchor == second
+
+
+def test_what_comes_late_is_sealed_before_what_is_new(desk: LocalDesk, me: Actor) -> None:
+    record(desk, range(5))
+    with desk.store.writing() as tx:
+        late = [dict(row._mapping) for row in tx.run(select(E).where(E.c.id.in_([2, 4])))]
+        tx.run(delete(E).where(E.c.id.in_([2, 4])))
+    seal_in_blocks_of(desk, 10)
+    with desk.store.writing() as tx:
+        tx.run(insert(E), late)
+    record(desk, range(5, 7))
+    assert verify(desk, me).unsealed == 4
+    seal_in_blocks_of(desk, 1)
+    with desk.store.reading() as r:
+        found = r.run(select(B.c.ids).order_by(B.c.number)).scalars().all()
+    assert found == ["[[1,1],[3,3],[5,5]]", "[[2,2]]", "[[4,4]]", "[[6,6]]", "[[7,7]]"]
+    assert verify(desk, me).intact
 
 
 def test_a_long_log_is_sealed_in_blocks_of_a_thousand(desk: LocalDesk, me: Actor) -> None:

@@ -19,7 +19,7 @@ from allotment.engine.audit_chain import leaf
 from allotment.engine.audit_proof import Proof
 from allotment.errors import StoreCorrupt
 from allotment.model.access import Actor
-from allotment.model.events import SealAudit, VerifyAudit
+from allotment.model.events import ListAudit, ListEvents, SealAudit, VerifyAudit
 from allotment.operations import audit_log
 from allotment.store import audit_blocks
 from allotment.store.session import Write
@@ -173,6 +173,8 @@ def test_a_block_and_its_records_removed_together_are_found(tampered: Write) -> 
 def test_faults_are_told_up_to_a_bound(desk: LocalDesk, me: Actor) -> None:
     record(desk, range(1_010))
     seal_in_blocks_of(desk, 1)
+    seal_in_blocks_of(desk, 1)
+    assert verify(desk, me).blocks == 1_010
     with desk.store.writing() as tx:
         tx.run(update(B).values(digest=bytes(32)))
     report = verify(desk, me)
@@ -212,3 +214,26 @@ def test_nothing_is_sealed_onto_a_block_that_is_none(desk: LocalDesk, me: Actor)
     record(desk, range(3, 5))
     with pytest.raises(StoreCorrupt):
         desk.do(SealAudit(), me)
+
+
+def test_a_page_of_a_block_that_is_none_is_damage_and_no_shorter_log(
+    desk: LocalDesk, me: Actor
+) -> None:
+    record(desk, range(6))
+    seal_in_blocks_of(desk, 2)
+    with desk.store.writing() as tx:
+        tx.run(update(B).where(B.c.number == 2).values(ids="none"))
+    for query in (ListEvents(), ListAudit(after=3)):
+        with pytest.raises(StoreCorrupt, match="block 2 was changed"):
+            desk.ask(query, me)
+
+
+def test_a_log_whose_last_block_is_none_is_read_up_to_there(desk: LocalDesk, me: Actor) -> None:
+    """It cannot be sealed on, and what is sealed already is shown none the less."""
+    record(desk, range(6))
+    seal_in_blocks_of(desk, 2)
+    with desk.store.writing() as tx:
+        tx.run(update(B).where(B.c.number == 3).values(gaps="none"))
+    record(desk, range(6, 8))
+    assert [one.sequence for one in desk.ask(ListAudit(), me).items] == [1, 2, 3, 4, 5, 6]
+    assert not verify(desk, me).intact

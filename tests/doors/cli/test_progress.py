@@ -42,6 +42,7 @@ def run(path: Path, *words: str) -> tuple[str, str]:
     [
         (("check",), "check book"),
         (("allocate", "n", "--count", "5000"), "allocate addresses"),
+        (("forget", "--before", "2026-01-01", "--yes"), "forget periods"),
     ],
 )
 def test_long_work_shows_that_it_goes_on(

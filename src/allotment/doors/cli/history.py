@@ -12,6 +12,7 @@ from allotment.doors.cli.confirming import confirm
 from allotment.doors.cli.figures import moment
 from allotment.doors.cli.grammar import DoorCommand
 from allotment.doors.cli.invocation import Invocation
+from allotment.doors.cli.progress import progress
 from allotment.doors.cli.suggestions import subnets
 from allotment.doors.cli.values import ADDRESS, MOMENT
 from allotment.errors.counts import counted
@@ -63,9 +64,11 @@ def forget(invocation: Invocation, *, before: int, yes: bool) -> None:
     confirm(what, f"{what[0].upper()}{what[1:]}?", yes=yes)
     command = ForgetHistory(before=before, scope=invocation.scope)
     count, more = 0, True
-    while more:
-        done = invocation.do(command)
-        count, more = count + done.count, done.more
+    with progress("forget periods") as advance:
+        while more:
+            done = invocation.do(command)
+            count, more = count + done.count, done.more
+            advance(count, None)
     if invocation.is_table:
         output.said(invocation, f"forgot {counted(count, 'periods')}")
     else:

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 
 _up = False  # one bar at a time: what is asked within longer work has none of its own
 
-Advance = Callable[[int, int], None]
-"""Called with how much is done, and of how much."""
+Advance = Callable[[int, int | None], None]
+"""Called with how much is done, and of how much, if that is known."""
 
 
-def _nobody_looks(_done: int, _total: int) -> None:
+def _nobody_looks(_done: int, _total: int | None) -> None:
     """Where there is no terminal."""
 
 

@@ -14,12 +14,11 @@ from allotment.doors.rest.forms import body_type, fields_of
 from allotment.doors.rest.texts import element_of
 from allotment.model.address import Address
 from allotment.model.address_range import AddressRange
-from allotment.model.command import Command
+from allotment.model.answers import answer_type
 from allotment.model.limits import BATCH_MAX, Bounds
 from allotment.model.mac import Mac
 from allotment.model.names import Rule
 from allotment.model.prefix import Prefix
-from allotment.model.queries import Query
 from allotment.model.routes import Route
 from allotment.model.secret import Secret
 
@@ -62,12 +61,8 @@ _TEXTS: Final[dict[type, Schema]] = {
 
 def answer_of(route: Route) -> Any:  # Any: a type expression
     """What a route answers with."""
-    kind: Any = route.request
-    for parent in kind.__orig_bases__:
-        if get_origin(parent) in (Command, Query):
-            answer = get_args(parent)[0]
-            return get_type_hints(answer)[route.part] if route.part else answer
-    raise AssertionError(f"{kind.__name__} does not say what it answers")
+    answer = answer_type(route.request)
+    return get_type_hints(answer)[route.part] if route.part else answer
 
 
 def schemas(types: list[Any]) -> tuple[list[Schema], dict[str, Schema]]:

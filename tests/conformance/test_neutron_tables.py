@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from allotment.bootstrap import open_neutron
 from allotment.errors import InvalidValue, Misconfigured, StoreUnavailable
+from allotment.model.neutron_rows import AddressRow, PoolRow, ScopeRow, SubnetRow
 from neutron_cloud import SCHEMA, Cloud
 
 
@@ -27,6 +30,34 @@ def test_a_neutron_on_postgresql_is_read(blank_postgres_url: str, snapshot: bool
         assert tables.has_subnet("s")
         assert tables.has_address("s", "10.0.0.2")
         assert not tables.has_address("s", "10.0.0.3")
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Cloud:
+    """A Neutron with nothing in it."""
+    return Cloud(tmp_path / "neutron.db")
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_all_that_a_neutron_says_of_addresses_is_read(cloud: Cloud, snapshot: bool) -> None:
+    scope = cloud.scope("blue")
+    pool = cloud.pool("10.2.0.0/16", "10.1.0.0/16", scope=scope, quota=9)
+    subnet = cloud.subnet(
+        "10.1.0.0/24", "10.1.0.2-10.1.0.9", gateway="10.1.0.1", network="net", pool=pool
+    )
+    port = cloud.port(subnet, "10.1.0.3")
+    cloud.without_port(subnet, "10.1.0.4")
+    with open_neutron(cloud.url, snapshot=snapshot) as tables:
+        assert tables.address_scopes() == [ScopeRow(scope, "blue", "admin")]
+        prefixes = ("10.1.0.0/16", "10.2.0.0/16")
+        assert tables.subnet_pools() == [PoolRow(pool, "pool", "admin", scope, 26, 9, prefixes)]
+        ranges = (("10.1.0.2", "10.1.0.9"),)
+        told = SubnetRow(subnet, "net", "tenant", "net", pool, "10.1.0.0/24", "10.1.0.1", ranges)
+        assert tables.subnets() == [told]
+        assert sorted(tables.addresses(subnet)) == [
+            AddressRow("10.1.0.3", port, "fa:16:3e:00:00:01", "compute:nova"),
+            AddressRow("10.1.0.4", None, None, None),
+        ]
 
 
 def test_questions_see_what_is_there_at_each_of_them(cloud: Cloud) -> None:
