@@ -18,7 +18,7 @@ from psycopg.pq import ConnStatus, PipelineStatus, TransactionStatus
 from sqlalchemy import event
 
 from allotment.desk import LocalDesk
-from allotment.store.postgres_connection import Statement, TimedConnection, connect
+from allotment.store.postgres_connection import Statement, Streaming, TimedConnection, connect
 from faults.error_classes import CONSTRAINTS, ErrorClass
 
 _KINDS = {
@@ -175,14 +175,14 @@ def _postgres_maker(saboteur: Saboteur) -> Callable[..., Any]:
         if saboteur.next("connect", "connect") is not None:
             raise psycopg.OperationalError("made to fail")  # what psycopg says of any failure there
         made = FailingPostgres.connect(*args, **params)
-        made.server_cursor_factory = StreamingCursor
+        made.server_cursor_factory = FailingStream
         made.saboteur = saboteur
         return made
 
     return make
 
 
-class StreamingCursor(psycopg.ServerCursor[Any]):
+class FailingStream(Streaming):
     """A cursor of the server's: its closing is a call of its own kind."""
 
     def close(self) -> None:

@@ -164,6 +164,10 @@ class Dialect(ABC):
     def commit(self, conn: Connection, deferred: Sequence[tuple[str, Any]]) -> None:
         """Execute what was deferred and commit, in as few round trips as there can be."""
 
+    def unheard(self, _conn: Connection) -> Exception | None:
+        """What failed in this transaction without anybody being told; it may not be committed."""
+        return None
+
     @abstractmethod
     def translate(self, error: Exception, phase: Phase) -> StoreError:
         """The typed error of a driver's error, by its code and phase, never by its text."""

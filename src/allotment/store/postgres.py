@@ -109,7 +109,7 @@ class PostgresDialect(Dialect):
         """READ COMMITTED to write; one read-only snapshot to read."""
         if mode == "read":
             conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        _raw(conn).give_up_at = None if deadline is None else deadline + GRACE_SECONDS
+        _raw(conn).start(None if deadline is None else deadline + GRACE_SECONDS)
         conn.begin()
         if limits := limits_of(deadline):
             _raw(conn).together(limits)
@@ -124,6 +124,10 @@ class PostgresDialect(Dialect):
         if deferred:
             _raw(conn).together([Statement(*one) for one in deferred], commit=True)
         conn.commit()
+
+    def unheard(self, conn: Connection) -> Exception | None:
+        """What closing a server's cursor raised."""
+        return None if conn.invalidated else _raw(conn).unheard
 
     def translate(self, error: Exception, phase: Phase) -> StoreError:
         """By SQLSTATE and phase."""
@@ -322,12 +326,7 @@ def _signed(value: int) -> int:
 
 
 def _bound(row: AllocationRow) -> tuple[Scalar, ...]:
-    return (
-        row.subnet_id,
-        pack(row.address),
-        *row[2:10],
-        dump_tags(row.tags),
-    )
+    return (row.subnet_id, pack(row.address), *row[2:10], dump_tags(row.tags))
 
 
 def _place(url: str) -> URL:

@@ -103,12 +103,20 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
 
     give_up_at: float | None = None
     """When (monotonic seconds) the present request is over; None: never."""
+    unheard: psycopg.Error | None = None
+    """What closing a cursor raised in this transaction: who closed it may not have heard."""
 
     # Any: what psycopg gives its own.
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._known: dict[str, bytes] = {}
         self._known_once = 0
+        self.server_cursor_factory = Streaming
+
+    def start(self, give_up_at: float | None) -> None:
+        """A transaction begins, for a request that is over then."""
+        self.give_up_at = give_up_at
+        self.unheard = None
 
     # Any: psycopg's protocol generators and what they return.
     @classmethod
@@ -140,6 +148,16 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
         except _WaitTimeout as error:
             self.pgconn.finish()
             raise psycopg.OperationalError("the server did not answer in time") from error
+
+    def commit(self) -> None:
+        """COMMIT. The server says nothing when it undoes a failed transaction instead; this does.
+
+        Raises:
+            psycopg.errors.InFailedSqlTransaction: an error before was not heeded.
+        """
+        if self.pgconn.transaction_status == TransactionStatus.INERROR:
+            raise psycopg.errors.InFailedSqlTransaction("a failed transaction cannot be committed")
+        super().commit()
 
     def _deallocate(self, name: bytes | None) -> PQGen[None]:
         """As psycopg's, which drops every prepared statement (None) after a rollback: ours too."""
@@ -220,6 +238,19 @@ class TimedConnection(psycopg.Connection[Any]):  # Any: rows are of the statemen
         if error.sqlstate in _FORGET:
             self._known.clear()
         return error
+
+
+class Streaming(psycopg.ServerCursor[Any]):  # Any: rows are of the statements' columns
+    """A cursor of the server's. SQLAlchemy logs what closing it raises, and goes on."""
+
+    def close(self) -> None:
+        """CLOSE; what it raises is kept for whoever ends the transaction."""
+        assert isinstance(self.connection, TimedConnection)
+        try:
+            super().close()
+        except psycopg.Error as error:
+            psycopg.Cursor.close(self)
+            self.connection.unheard = error
 
 
 def _results(pgconn: Any) -> PQGen[list[PGresult]]:  # Any: libpq's connection, in C or in Python

@@ -136,6 +136,8 @@ class Store:
                 yield tx
             finally:
                 tx.close_streams()
+            if unheard := self.dialect.unheard(conn):
+                raise unheard
             enter("commit")
             self.dialect.commit(conn, tx.deferred)
 
@@ -178,7 +180,7 @@ class Store:
                     enter("statement")
                     yield conn, enter
                 except self.dialect.errors as error:
-                    translated = self.dialect.typed(error, phase)
+                    translated = self.dialect.typed(self.dialect.unheard(conn) or error, phase)
                     self._undo(conn, trusted=translated.code not in UNTRUSTED)
                     raise translated from error
                 except BaseException:
