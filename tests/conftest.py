@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import hypothesis
 import pytest
+from hypothesis import Phase
 
 from allotment import open_book
 from postgres_books import Shelf
@@ -28,6 +29,10 @@ ROOM = pytest.StashKey[TextIO]()
 # A busy machine is no failure: no deadline. `--hypothesis-profile=long` asks for more examples.
 hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("long", deadline=None, print_blob=True, max_examples=5_000)
+hypothesis.settings.register_profile(
+    "mutants", deadline=None, database=None, phases=[Phase.explicit, Phase.generate]
+)
+"""A mutant is killed by any example: nobody reads the smallest."""
 hypothesis.settings.load_profile("house")
 
 
