@@ -81,7 +81,7 @@ def failed_checks() -> list[str]:
 
 def run_tests(options: argparse.Namespace, for_pytest: list[str]) -> int:
     print("--- pytest", flush=True)
-    workers = min(cores() + 1, WORKERS_MAX)  # one waits for a disk or a server
+    workers = min(cores() + 2, WORKERS_MAX)  # some wait for a disk or a server
     arguments = ["-n", str(workers), "--dist", "worksteal"]
     if options.fast:
         arguments += ["-m", "not long and not races and not postgres"]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, TextIO
+from zlib import crc32
 
 import hypothesis
 import pytest
@@ -121,7 +122,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a PostgreSQL server by fixture; races come first.
+    """Mark what asks for a PostgreSQL server by fixture, and leave some out; races come first.
 
     In between, each would wait for whatever takes long in other workers.
     """
@@ -129,7 +130,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if wanted & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.postgres)
+        if _is_the_same_again(item):
+            item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: item.get_closest_marker("races") is None)
+
+
+def _is_the_same_again(item: pytest.Item) -> bool:
+    """SQLite's files and its memory are one dialect: usually one of them plays what takes long.
+
+    Memory plays every pool size of `test_exhaustive.py`, and every third of the others.
+    """
+    if "tests/conformance" not in item.path.as_posix():
+        return False
+    if item.path.name == "test_exhaustive.py":
+        return "sqlite-file" in item.name
+    return "sqlite-memory" in item.name and crc32(item.name.encode()) % 3 != 0
 
 
 @pytest.hookimpl(wrapper=True)

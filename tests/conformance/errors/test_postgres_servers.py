@@ -43,7 +43,7 @@ from postgres_cluster import Cluster
 def test_a_read_only_database_is_not_the_primary(
     postgres_desk: LocalDesk, postgres_url: str, me: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr("allotment.operations.retries.DEADLINE_SECONDS", 2.0)
     name = make_url(postgres_url).database
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,19 +53,15 @@ def on_a_plain_machine(plain_environment: None) -> None:
     """Every test of this door."""
 
 
-@pytest.fixture(params=["local", "server"])
-def new_seat(
-    request: pytest.FixtureRequest, admin: tuple[Path, str], tmp_path: Path
-) -> Iterator[Callable[[], DeskSeat]]:
+@contextmanager
+def _made(kind: str, admin: tuple[Path, str], folder: Path) -> Iterator[Callable[[], DeskSeat]]:
     """Makes books: each call opens another, empty one, in a file of its own or at a server."""
-    if request.param == "server" and _LARGE & set(request.fixturenames):
-        pytest.skip("thousands of rows, a request or more each: the same code is shown in a file")
     made: list[DeskSeat] = []
     servers: list[LiveServer] = []
 
     def make() -> DeskSeat:
-        path = copy_of(admin[0], tmp_path / f"book{len(made)}.db")
-        if request.param == "local":
+        path = copy_of(admin[0], folder / f"book{len(made)}.db")
+        if kind == "local":
             made.append(DeskSeat(open_book(path), local_owner()))
         else:
             servers.append(LiveServer(path))
@@ -78,6 +75,30 @@ def new_seat(
         seat.desk.close()
     for server in servers:
         server.close()
+
+
+@pytest.fixture(params=["local", "server"])
+def new_seat(
+    request: pytest.FixtureRequest, admin: tuple[Path, str], tmp_path: Path
+) -> Iterator[Callable[[], DeskSeat]]:
+    """Makes books of one test."""
+    if request.param == "server" and _LARGE & set(request.fixturenames):
+        pytest.skip("thousands of rows, a request or more each: the same code is shown in a file")
+    with _made(request.param, admin, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module", params=["local", "server"])
+def imported(
+    request: pytest.FixtureRequest,
+    admin: tuple[Path, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    from_netbox: Callable[..., Report],
+) -> Iterator[tuple[DeskSeat, Report]]:
+    """A book that the odd fixture was imported into, and the report; tests only look at it."""
+    with _made(request.param, admin, tmp_path_factory.mktemp("odd")) as make:
+        seat = make()
+        yield seat, from_netbox(seat, FILES / "netbox-odd.json")
 
 
 @pytest.fixture
