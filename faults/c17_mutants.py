@@ -67,7 +67,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "model/mac.py": ("tests/unit/test_mac.py",),
     "model/moment.py": ("tests/unit/test_moment.py",),
     "model/keys.py": ("tests/unit/test_keys.py",),
-    "model/prefix.py": ("tests/unit/test_prefix.py",),
+    "model/prefix.py": ("tests/unit/test_prefix.py", "tests/unit/test_address_parsing.py"),
 }
 _COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -177,16 +177,15 @@ def _mutations(tree: ast.Module) -> list[tuple[Any, str]]:  # Any: what carries 
 
 
 def _unread(tree: ast.Module) -> set[int]:
-    """What is in the annotations of functions: it is never evaluated, nor read by anybody."""
+    """What is in the annotations of functions and in them: never evaluated, nor read by anybody."""
     found = set()
     for node in ast.walk(tree):
-        annotation = None
-        if isinstance(node, ast.arg):
-            annotation = node.annotation
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            annotation = node.returns
-        if annotation is not None:
-            found |= {id(part) for part in ast.walk(annotation)}
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for inner in ast.walk(node):
+            annotation = node.returns if inner is node else getattr(inner, "annotation", None)
+            if annotation is not None:
+                found |= {id(part) for part in ast.walk(annotation)}
     return found
 
 

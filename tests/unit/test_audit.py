@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from allotment.engine.audit import audit_pool, audit_subnet
+from allotment.engine.audit import audit_fits, audit_pool, audit_pools, audit_subnet
 from allotment.engine.extents import canonical, intersect, size, subtract
 from allotment.model.extent import Extent
 
@@ -76,3 +77,112 @@ def test_free_extents_of_a_subnet_pool_that_overlap_are_said_and_a_repair_heals_
     found = list(audit_pool(own, [Extent(0, 7), Extent(4, 11)], [Extent(12, 15)]))
     assert found[0] == ("S3", "free extents overlap", True)
     assert list(audit_pool(own, [Extent(0, 7), Extent(8, 11)], [Extent(12, 15)])) == []
+
+
+USABLE = Extent(1, 62)
+ONE_TOO_MANY = [Extent(at, at) for at in (3, 5, 7, 9)]
+
+
+@pytest.mark.parametrize("gateway", [None, 0, 4, 10, 62])
+def test_pools_that_leave_the_gateway_out_are_clean(gateway: int | None) -> None:
+    assert list(audit_pools(WHOLE, USABLE, gateway, [Extent(5, 9), Extent(11, 61)])) == []
+    assert list(audit_pools(WHOLE, USABLE, gateway, [])) == []
+
+
+@pytest.mark.parametrize("gateway", [5, 7, 9, 11])
+def test_a_pool_with_the_gateway_is_said_wherever_in_it(gateway: int) -> None:
+    found = audit_pools(WHOLE, USABLE, gateway, [Extent(5, 9), Extent(11, 11)])
+    assert list(found) == [("S2", "an allocation pool contains the gateway", False)]
+
+
+@pytest.mark.parametrize(
+    ("pools", "said"),
+    [
+        ([Extent(5, 9), Extent(2, 3)], "0x5-0x9, 0x2-0x3"),
+        ([Extent(2, 5), Extent(5, 9)], "0x2-0x5, 0x5-0x9"),
+        ([Extent(2, 4), Extent(5, 9)], "0x2-0x4, 0x5-0x9"),
+        ([*ONE_TOO_MANY, Extent(10, 10)], "0x3-0x3, 0x5-0x5, 0x7-0x7"),
+    ],
+    ids=["out of order", "overlapping", "adjacent", "of many, three are shown"],
+)
+def test_pools_that_are_not_canonical_are_said(pools: list[Extent], said: str) -> None:
+    found = list(audit_pools(WHOLE, USABLE, None, pools))
+    assert found == [("S4", f"allocation pools are not canonical: {said}", False)]
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        (Extent(0, 9), "usable addresses: 0x0-0x0"),
+        (Extent(60, 63), "usable addresses: 0x3f-0x3f"),
+        (Extent(60, 64), "subnet: 0x3f-0x40"),
+    ],
+)
+def test_pools_that_reach_outside_are_said(pool: Extent, said: str) -> None:
+    found = list(audit_pools(WHOLE, USABLE, None, [pool]))
+    assert found == [("S4", f"allocation pools reach outside the {said}", False)]
+
+
+@pytest.mark.parametrize(("address", "clean"), [(0, True), (63, True), (64, False)])
+def test_a_held_address_outside_the_subnet_is_said(address: int, clean: bool) -> None:
+    found = list(audit_subnet(WHOLE, [], iter([]), iter([address])))
+    said = ("S2", f"a held address ({address}) is outside the subnet", False)
+    assert found == ([] if clean else [said])
+
+
+def test_the_first_three_free_extents_outside_the_pools_are_shown() -> None:
+    found = [what for _, what, _ in audit_subnet(WHOLE, [], iter(ONE_TOO_MANY), iter([]))]
+    assert found[0] == "free extents lie outside the pools: 0x3-0x3, 0x5-0x5, 0x7-0x7"
+    assert found[1:] == ["the pools do not add up: 4 free and resting + 0 held = 4, not 0"]
+
+
+@pytest.mark.parametrize(
+    ("free", "carved", "said"),
+    [
+        ([Extent(0, 7)], [Extent(8, 15)], []),
+        (
+            [Extent(0, 15)],
+            [Extent(8, 15)],
+            [
+                ("S3", "space is free and carved at once: 0x8-0xf", True),
+                ("S3", "the pool does not add up: 16 free + 8 carved, not 16", True),
+            ],
+        ),
+        (
+            [Extent(0, 7), Extent(16, 16)],
+            [Extent(8, 15)],
+            [
+                ("S3", "free extents lie outside the pools: 0x10-0x10", True),
+                ("S3", "the pool does not add up: 9 free + 8 carved, not 16", True),
+            ],
+        ),
+        (
+            [],
+            [Extent(0, 15), Extent(16, 31)],
+            [
+                ("S5", "prefixes carved from the pool lie outside it: 0x10-0x1f", False),
+                ("S3", "the pool does not add up: 0 free + 32 carved, not 16", True),
+            ],
+        ),
+        (
+            [],
+            [Extent(0, 15), Extent(4, 7)],
+            [
+                ("S5", "prefixes carved from the pool overlap", False),
+                ("S3", "the pool does not add up: 0 free + 20 carved, not 16", True),
+            ],
+        ),
+    ],
+)
+def test_a_subnet_pool_is_said_to_add_up_or_not(
+    free: list[Extent], carved: list[Extent], said: list[tuple[str, str, bool]]
+) -> None:
+    assert list(audit_pool([Extent(0, 15)], free, carved)) == said
+
+
+def test_a_free_extent_that_says_wrongly_what_fits_is_said() -> None:
+    found = audit_fits([(Extent(0, 15), 28), (Extent(0, 15), 29), (Extent(0, 15), None)], 32)
+    assert list(found) == [
+        ("S3", "the extent 0x0-0xf is indexed as /29", True),
+        ("S3", "the extent 0x0-0xf is indexed as /None", True),
+    ]
