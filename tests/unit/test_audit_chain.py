@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from allotment.engine.audit_chain import (
-    BLOCK_EVENTS_MAX,
     OPEN_MS,
     START,
     Leaf,
@@ -24,6 +23,7 @@ from allotment.engine.audit_chain import (
 )
 from allotment.engine.audit_proof import Finding, Known, Proof
 from allotment.model.audit_block import Block, Gap, Stored, StoredEvent
+from allotment.model.extent import Extent
 
 STORED = st.none() | st.binary(max_size=6) | st.integers() | st.text(max_size=6) | st.floats()
 IDS = st.sets(st.integers(1, 40), min_size=1, max_size=30)
@@ -266,13 +266,17 @@ def test_time_never_goes_back_in_the_chain() -> None:
     "raw",
     [
         b"[]", b"", b"[[1,2],[3,4]]", b"[[2,1]]", b"[[5,6],[1,2]]", b"[[1, 2]]", b"[[1,2],[2,3]]",
-        b"[[1,2]]\n", b"[[1,2,3]]", b"{}", b"\xff", b"[[1,%d]]" % (BLOCK_EVENTS_MAX + 1), "[[1,2]]",
+        b"[[1,2]]\n", b"[[1,2,3]]", b"{}", b"\xff", b"[[1,1001]]", "[[1,2]]",
         None, 7,
     ],
 )  # fmt: skip
 def test_ids_written_in_any_other_way_are_refused(raw: object) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         read_ids(raw)
+
+
+def test_a_block_holds_a_thousand_events_at_the_most() -> None:
+    assert read_ids(b"[[1,1000]]") == (Extent(1, 1000),)
 
 
 @pytest.mark.parametrize("raw", [b"[[5,6,1],[1,2,1]]", b"[[2,1,1]]", b"[[1,2]]", b"[ ]", None])
