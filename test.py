@@ -28,6 +28,9 @@ VENV = ROOT / ".venv"
 REQUIREMENTS = ROOT / "requirements-dev.txt"
 WORKERS_MAX = 8
 INTERRUPT_SECONDS_MAX = 60
+# Of the machine, and not for a run of ours. Not to keep what Python compiled costs a second for
+# each of the many programs that the tests start.
+NOT_OURS = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 
 
 def main() -> int:
@@ -116,11 +119,7 @@ def write_coverage_report() -> int:
 def run(command: list[str], output=None) -> int:
     """Run a program of the environment, from the root, and return its exit code."""
     program, *arguments = command
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     command = [str(VENV / "bin" / program), *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output) as process:

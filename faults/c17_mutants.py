@@ -146,14 +146,13 @@ def _unmutated(copies: queue.SimpleQueue[Copy], room: str) -> float | None:
 def _killed(copies: queue.SimpleQueue[Copy], room: str, number: int, usually: float | None) -> bool:
     """Write a mutant into a copy of the source that nobody else uses, and ask the tests."""
     copy_of = copies.get()
-    target = copy_of.source / "allotment" / room
-    right = target.read_text("utf-8")
+    right = copy_of.read(room)
     try:
-        target.write_text(_mutated(right, number))
+        copy_of.write(room, _mutated(right, number))
         seconds = max(SECONDS_MIN, TIMES_AS_LONG * (usually or SECONDS_MAX))
         return not copy_of.passes(ROOMS[room], seconds)
     finally:
-        target.write_text(right)
+        copy_of.write(room, right)
         copies.put(copy_of)
 
 
@@ -236,6 +235,18 @@ class Copy:
         shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
         self.source = source
         self.server = server
+        self._written = 0
+
+    def read(self, room: str) -> str:
+        """The text of a file."""
+        return (self.source / "allotment" / room).read_text("utf-8")
+
+    def write(self, room: str, text: str) -> None:
+        """Another text; of another second, so that Python never takes what it compiled before."""
+        self._written += 1
+        target = self.source / "allotment" / room
+        target.write_text(text)
+        os.utime(target, (self._written, self._written))
 
     def passes(self, tests: tuple[str, ...], seconds: float) -> bool:
         """Whether the tests pass: the quick ones, then those of PostgreSQL."""
@@ -250,11 +261,12 @@ class Copy:
         environment = {
             **os.environ,
             "PYTHONPATH": str(self.source),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.source.parent / "compiled"),
             "ALLOTMENT_TEST_POSTGRES": self.server,
         }
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0"]
-        command += ["--hypothesis-profile=mutants", "-m", marked, *tests]
+        command += ["-p", "no:schemathesis", "--hypothesis-profile=mutants", "-m", marked, *tests]
         try:
             done = subprocess.run(
                 command,
