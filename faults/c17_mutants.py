@@ -35,6 +35,7 @@ NO_TESTS = 5  # pytest's exit code
 _DESK = (
     "tests/unit/test_request_time.py",
     "tests/conformance/test_desk.py",
+    "tests/conformance/audit/test_sealing.py",
     "tests/conformance/test_reception.py",
     "tests/conformance/test_at_once.py",
     "tests/conformance/transactions/test_keys.py",

@@ -6,9 +6,12 @@ Invariant: each committed event is sealed once, however late it was committed.
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import psycopg
@@ -20,6 +23,7 @@ from allotment.errors import StoreError
 from allotment.model.access import Actor
 from allotment.model.commands import AllocateAddress, CreateAddressScope, CreateSubnet
 from allotment.model.events import Anchor, ListAudit, SealAudit
+from allotment.model.queries import ListAddressScopes
 from allotment.sealing import Sealer
 from conformance.audit.log import B, E, listed, record, seal_in_blocks_of, verify
 
@@ -70,6 +74,46 @@ def test_a_desk_that_wrote_something_seals_it_when_it_is_closed(tmp_path: Path) 
     with open_book(url) as desk:
         report = verify(desk, local_owner())
         assert (report.events, report.unsealed) == (1, 0)
+
+
+def test_what_nobody_waited_for_is_sealed_when_the_desk_is_closed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/book.db"
+    with open_book(url) as desk:
+        desk.do(CreateAddressScope(name="blue"), local_owner())
+        desk.do(
+            CreateSubnet(scope="blue", prefix=Prefix("10.0.0.0/24"), name="office"), local_owner()
+        )
+    with open_book(url) as desk:
+        told: Queue[Any] = Queue()
+        desk.do_soon(AllocateAddress(subnet="office"), local_owner(), told.put)
+        assert str(told.get(timeout=60).address) == "10.0.0.2"
+    with open_book(url) as desk, desk.store.reading() as r:
+        assert r.run(select(B.c.ids).order_by(B.c.number)).scalars().all() == ["[[1,2]]", "[[3,3]]"]
+
+
+def test_who_only_reads_seals_nothing_unless_the_log_itself_is_read(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/book.db"
+    with open_book(url) as writer:
+        writer.do(CreateAddressScope(name="blue"), local_owner())
+        with open_book(url) as reader:
+            assert reader.ask(ListAddressScopes(), local_owner()).items[0].name == "blue"
+        assert verify(writer, local_owner()).unsealed == 1
+        with open_book(url) as reader:
+            assert len(reader.ask(ListAudit(), local_owner()).items) == 1
+        assert verify(writer, local_owner()).unsealed == 0
+
+
+def test_the_log_is_read_as_far_as_it_is_sealed_while_it_cannot_be_sealed(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/book.db"
+    with open_book(url) as desk:
+        desk.do(CreateAddressScope(name="blue"), local_owner())
+        assert len(desk.ask(ListAudit(), local_owner()).items) == 1
+        desk.do(CreateAddressScope(name="green"), local_owner())
+        with closing(sqlite3.connect(tmp_path / "book.db")) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert len(desk.ask(ListAudit(), local_owner()).items) == 1
+            other.rollback()
+        assert len(desk.ask(ListAudit(), local_owner()).items) == 2
 
 
 def test_a_sealer_seals_while_it_runs_and_once_more_when_it_ends(
