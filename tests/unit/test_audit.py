@@ -67,6 +67,25 @@ def test_millions_of_extents_are_not_kept() -> None:
     assert list(audit_subnet(pools[0], pools, free(), held())) == []
 
 
+@pytest.mark.parametrize(
+    ("free", "held", "said"),
+    [
+        ([Extent(4, 9)], [4], ["address 4 is free and held at once"]),
+        ([Extent(2, 4), Extent(4, 9)], [], ["free extents overlap"]),
+        ([Extent(2, 9), Extent(10, 10)], [], ["free extents lie outside the pools: 0xa-0xa"]),
+    ],
+)
+def test_a_repair_heals_wrong_free_extents(
+    free: list[Extent], held: list[int], said: list[str]
+) -> None:
+    pools = [Extent(2, 9)]
+    total = size(free) + len(held)
+    sum_up = f"{size(free)} free and resting + {len(held)} held = {total}, not 8"
+    said = said if total == 8 else [*said, f"the pools do not add up: {sum_up}"]
+    found = audit_subnet(WHOLE, pools, iter(free), iter(held))
+    assert list(found) == [("S3", what, True) for what in said]
+
+
 def test_an_address_that_is_held_twice_is_said_and_no_repair_heals_it() -> None:
     found = list(audit_subnet(WHOLE, [Extent(1, 9)], iter([Extent(4, 9)]), iter([1, 2, 2])))
     assert found[0] == ("S1", "address 2 is held twice", False)
