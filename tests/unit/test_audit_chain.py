@@ -142,9 +142,45 @@ def test_a_record_that_is_gone_is_named() -> None:
     for event in events:
         (found,) = findings([one for one in events if one != event], blocks)
         assert found.detail.startswith(f"missing: event ids {event.id} of block")
-    order = [1, 2, 4, 5, 6, 3, 8]
-    (found,) = findings([one for one in events if one.id != 3], blocks)
-    assert found.what == f"sequence {order.index(3) + 1}"
+        assert found.what == f"sequence {[1, 2, 4, 5, 6, 3, 8].index(event.id) + 1}"
+
+
+def test_of_many_records_that_are_gone_the_first_of_each_run_is_named() -> None:
+    events, blocks = sealed([[1, 2], [4, 5, 6, 7], [9, 12, 14, 16, 18]])
+    left = [one for one in events if one.id not in (5, 6, 14)]
+    assert [(one.what, one.detail) for one in findings(left, blocks)] == [
+        ("sequence 4", "missing: event ids 5 to 6 of block 2"),
+        ("sequence 9", "missing: event ids 14 of block 3"),
+    ]
+
+
+def test_three_runs_of_many_are_shown() -> None:
+    events, blocks = sealed([[1], [20]])
+    three = [*events, *map(an_event, (3, 5, 6, 8))]
+    old = [block._replace(gaps=b"[]") for block in blocks]  # nothing is late
+    found = [one.detail for one in findings(three, old)]
+    assert "inserted: event ids 3, 5 to 6, 8, or the block that had it was changed" in found
+    found = [one.detail for one in findings([*three, an_event(10)], old)]
+    assert (
+        "inserted: event ids 3, 5 to 6, 8, and more, or the block that had it was changed" in found
+    )
+
+
+def test_a_block_out_of_its_place_is_named() -> None:
+    events, (one, two, three) = sealed([[1, 2], [3, 4], [5, 6]])
+    found = findings(events, [one, three, two])
+    assert Finding("block 2", "out of its place: 4 should come") in found
+    assert findings(events[:2], [one, one])[0] == Finding(
+        "block 1", "out of its place: 2 should come"
+    )
+
+
+def test_a_block_that_seals_again_what_was_sealed_is_named() -> None:
+    events, (one, two) = sealed([[1, 2], [3, 4]])
+    again = two._replace(ids=b"[[2,4]]", count=3)
+    assert Finding("block 2", "the block has event ids 2 to 4, sealed before or given up") in (
+        findings(events, [one, again])
+    )
 
 
 def test_a_record_that_was_put_between_is_named() -> None:
