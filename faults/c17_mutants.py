@@ -177,16 +177,27 @@ def _mutations(tree: ast.Module) -> list[tuple[Any, str]]:  # Any: what carries 
 
 
 def _unread(tree: ast.Module) -> set[int]:
-    """What is in the annotations of functions and in them: never evaluated, nor read by anybody."""
+    """What is in annotations that are never evaluated, nor read by anybody.
+
+    Those of functions and in them, of named tuples and of data classes; msgspec reads its own.
+    """
     found = set()
     for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for inner in ast.walk(node):
-            annotation = node.returns if inner is node else getattr(inner, "annotation", None)
-            if annotation is not None:
-                found |= {id(part) for part in ast.walk(annotation)}
+        inside: list[ast.AST] = []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            inside = [one for one in ast.walk(node) if one is not node]
+        elif isinstance(node, ast.ClassDef) and _is_plain(node):
+            inside = list(node.body)
+        annotations = [getattr(one, "annotation", None) for one in inside]
+        annotations.append(getattr(node, "returns", None))
+        for annotation in filter(None, annotations):
+            found |= {id(part) for part in ast.walk(annotation)}
     return found
+
+
+def _is_plain(of: ast.ClassDef) -> bool:
+    named = [*of.bases, *(getattr(one, "func", one) for one in of.decorator_list)]
+    return any(getattr(one, "id", "") in ("NamedTuple", "dataclass") for one in named)
 
 
 def _of(node: ast.AST) -> Iterator[tuple[Any, str]]:  # Any: what carries a mutation out

@@ -71,6 +71,23 @@ def test_what_does_not_pass_is_told_when_the_time_is_over(
     assert 1 < len(case.patient) < 100, "with a pause that grows"
 
 
+def test_the_first_time_again_comes_at_once() -> None:
+    began = time.monotonic()
+    for _ in range(50):
+        assert until_served(UseCase(Deadlock("no")), soon(), PLAIN) == "done"
+    assert time.monotonic() - began < 0.5
+
+
+def test_nobody_waits_beyond_the_deadline_to_be_told() -> None:
+    left = []
+    for _ in range(5):
+        deadline = time.monotonic() + 0.1
+        with pytest.raises(Deadlock):
+            until_served(UseCase(*(Deadlock("no") for _ in range(1_000))), deadline, PLAIN)
+        left.append(deadline - time.monotonic())
+    assert max(left) > 0, "a pause that would end too late is not begun"
+
+
 @pytest.mark.parametrize(
     ("constraint", "told"), [("project_name_once", AlreadyExists), ("unheard_of", Bug)]
 )
