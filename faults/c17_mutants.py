@@ -41,11 +41,22 @@ _DESK = (
     "tests/conformance/transactions/test_keys.py",
     "tests/conformance/test_deadlines.py",
 )
+_CROWD = (
+    "tests/conformance/test_teller.py",
+    "tests/conformance/test_at_once.py",
+    "tests/conformance/test_refused_addresses.py",
+    "tests/conformance/test_wrong_space.py",
+    "tests/conformance/transactions/test_events.py",
+    "tests/conformance/transactions/test_keys.py",
+    "tests/conformance/transactions/test_lost_commits.py",
+    "tests/conformance/transactions/test_retries.py",
+    "tests/conformance/test_deadlines.py",
+)
 # What is mutated, and the tests that know it.
 ROOMS: dict[str, tuple[str, ...]] = {
     "desk.py": _DESK,
-    "teller.py": _DESK,
-    "reception.py": _DESK,
+    "teller.py": _CROWD,
+    "reception.py": ("tests/conformance/test_reception.py", "tests/access/test_revocation.py"),
     "operations/retries.py": ("tests/unit/test_until_served.py", "tests/unit/test_request_time.py"),
     "engine/extents.py": ("tests/unit/test_extents.py",),
     "engine/placement.py": ("tests/unit/test_placement.py",),

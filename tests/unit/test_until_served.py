@@ -21,7 +21,7 @@ from allotment.errors import (
 )
 from allotment.model.commands import Command, CreateProject
 from allotment.model.results import Project
-from allotment.operations.retries import may_run_again, until_served
+from allotment.operations.retries import longest_pause, may_run_again, until_served
 from allotment.store.session import NeedsPatience
 
 PLAIN = CreateProject(name="p")
@@ -86,6 +86,12 @@ def test_nobody_waits_beyond_the_deadline_to_be_told() -> None:
             until_served(UseCase(*(Deadlock("no") for _ in range(1_000))), deadline, PLAIN)
         left.append(deadline - time.monotonic())
     assert max(left) > 0, "a pause that would end too late is not begun"
+
+
+def test_a_pause_begins_with_the_second_failure_and_doubles_up_to_half_a_second() -> None:
+    pauses = [longest_pause(failed) for failed in range(1, 9)]
+    assert pauses == pytest.approx([0, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5, 0.5])
+    assert longest_pause(100_000) == 0.5
 
 
 @pytest.mark.parametrize(

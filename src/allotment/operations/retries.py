@@ -30,6 +30,8 @@ LONG_DEADLINE_SECONDS = 3600.0
 WHOLE_BOOK_SECONDS = 24 * 3600.0
 BACKOFF_SECONDS = 0.01
 BACKOFF_SECONDS_MAX = 0.5
+MANY = 10
+"""Attempts after which a pause is as long as it may be."""
 
 
 def deadline_of(request: Command[Any] | Query[Any]) -> float:
@@ -62,11 +64,17 @@ def until_served(
             if not may_run_again(error, command):
                 raise
         attempt += 1
-        pause = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2 ** min(attempt, 10))
-        pause *= random.random() if attempt > 1 else 0  # noqa: S311 - jitter, not a secret
+        pause = longest_pause(attempt) * random.random()  # noqa: S311 - jitter, not a secret
         if time.monotonic() + pause > deadline:
             raise failure from spent
         time.sleep(pause)
+
+
+def longest_pause(failed: int) -> float:
+    """How many seconds it may be until another attempt, when so many have failed."""
+    if failed < 2:
+        return 0.0
+    return min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS * 2.0 ** min(failed, MANY))
 
 
 def may_run_again(error: StoreError, command: Command[Any] | None) -> bool:

@@ -9,6 +9,7 @@ import random
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from queue import Queue
@@ -26,6 +27,7 @@ from allotment.model.events import Anchor, ListAudit, SealAudit
 from allotment.model.queries import ListAddressScopes
 from allotment.sealing import Sealer
 from conformance.audit.log import B, E, listed, record, seal_in_blocks_of, verify
+from conformance.callers import waiting
 
 
 def test_what_is_done_is_sealed_once_and_sealing_makes_no_event(desk: LocalDesk, me: Actor) -> None:
@@ -74,6 +76,21 @@ def test_a_desk_that_wrote_something_seals_it_when_it_is_closed(tmp_path: Path) 
     with open_book(url) as desk:
         report = verify(desk, local_owner())
         assert (report.events, report.unsealed) == (1, 0)
+
+
+def test_a_desk_that_is_closed_waits_a_moment_for_others_to_seal_it(
+    postgres_desk: LocalDesk, postgres_url: str, me: Actor
+) -> None:
+    """And none that is closed twice seals twice."""
+    with open_book(postgres_url) as desk:
+        desk.do(CreateAddressScope(name="blue"), me)
+        with psycopg.connect(postgres_url) as other, ThreadPoolExecutor(1) as pool:
+            other.execute("LOCK TABLE audit_block IN ACCESS EXCLUSIVE MODE")
+            freed = pool.submit(lambda: (waiting(postgres_url), other.rollback()))
+            desk.close()
+            freed.result()
+    report = verify(postgres_desk, me)
+    assert (report.events, report.unsealed, report.blocks) == (1, 0, 1)
 
 
 def test_what_nobody_waited_for_is_sealed_when_the_desk_is_closed(tmp_path: Path) -> None:

@@ -47,7 +47,12 @@ def test_first_come_first_served(counter: Counter) -> None:
     assert [word for batch in counter.batches for word in batch] == ["first", *words]
 
 
-def test_a_batch_is_bounded(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("led", [1, 8])
+def test_a_batch_is_bounded_with_its_leader_s_own_item(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch, led: int
+) -> None:
+    monkeypatch.setattr(group_commit, "BATCHES_LED_MAX", led)
+    monkeypatch.setattr(group_commit, "LEAD_SECONDS_MAX", SECONDS_MAX)
     monkeypatch.setattr(group_commit, "BATCH_MAX", 16)
     with someone_served(counter):
         futures = [counter.ask(f"w{n}") for n in range(40)]

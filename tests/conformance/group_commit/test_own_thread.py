@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from allotment.errors import Bug
+from allotment.errors import Bug, CommitUnknown
 from allotment.store.group_commit import GroupCommit
 from conformance.group_commit.counter import SECONDS_MAX
 
@@ -57,3 +58,33 @@ def test_a_closed_group_refuses_what_nobody_would_serve() -> None:
         group.submit_soon("a", told.append)
     assert not told
     assert group.submit("a") == "A", "one who waits serves itself"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_one_who_came_while_a_batch_of_the_own_thread_failed_is_served() -> None:
+    """The thread ends with what was raised, and hands the lead to whoever waits."""
+    begun, let = threading.Event(), threading.Event()
+
+    def serve(words: Sequence[str]) -> list[str]:
+        begun.set()
+        assert let.wait(SECONDS_MAX)
+        if "bad" in words:
+            raise KeyboardInterrupt
+        return [word.upper() for word in words]
+
+    group: GroupCommit[str] = GroupCommit(serve)
+    told: Future[object] = Future()
+    group.submit_soon("bad", told.set_result)
+    assert begun.wait(SECONDS_MAX)
+    own = group._thread
+    assert own is not None
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(group.submit, "a")
+        while not group._waiting:
+            pass
+        let.set()
+        assert waits.result(SECONDS_MAX) == "A"
+    assert isinstance(told.result(SECONDS_MAX), CommitUnknown)
+    own.join(SECONDS_MAX)
+    assert not group._leading
+    group.close()
