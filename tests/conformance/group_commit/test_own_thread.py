@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from allotment.errors import Bug, CommitUnknown
+from allotment.store import group_commit
 from allotment.store.group_commit import GroupCommit
 from conformance.group_commit.counter import SECONDS_MAX
 
@@ -88,3 +90,37 @@ def test_one_who_came_while_a_batch_of_the_own_thread_failed_is_served() -> None
     own.join(SECONDS_MAX)
     assert not group._leading
     group.close()
+
+
+def test_a_thread_that_gave_the_lead_to_one_gives_it_to_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Or two would lead at once."""
+    monkeypatch.setattr(group_commit, "BATCH_MAX", 1)
+    monkeypatch.setattr(group_commit, "BATCHES_LED_MAX", 1)
+    begun, let = threading.Event(), threading.Event()
+    inside: list[str] = []
+    met: list[list[str]] = []
+
+    def serve(words: Sequence[str]) -> list[str]:
+        inside.extend(words)
+        met.append(list(inside))
+        if words == ["own"]:
+            begun.set()
+            assert let.wait(SECONDS_MAX)
+        else:
+            time.sleep(0.1)
+        inside.remove(words[0])
+        return [word.upper() for word in words]
+
+    group: GroupCommit[str] = GroupCommit(serve)
+    group.submit_soon("own", lambda _: None)
+    assert begun.wait(SECONDS_MAX)
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(group.submit, word) for word in "abc"]
+        while len(group._waiting) < len(waiting):
+            pass
+        let.set()
+        assert [one.result(SECONDS_MAX) for one in waiting] == ["A", "B", "C"]
+    group.close()
+    assert sorted(met) == [["a"], ["b"], ["c"], ["own"]]
