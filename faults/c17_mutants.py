@@ -11,11 +11,13 @@ import copy
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -290,16 +292,19 @@ class Copy:
         }
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-n", "0"]
         command += ["-p", "no:schemathesis", "--hypothesis-profile=mutants", "-m", marked, *tests]
+        asked = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
-            done = subprocess.run(
-                command,
-                cwd=ROOT,
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-            )
+            return asked.wait(seconds) in (0, NO_TESTS)
         except subprocess.TimeoutExpired:
             return False
-        return done.returncode in (0, NO_TESTS)
+        finally:  # and what the tests began, which a mutant may keep busy for ever
+            with suppress(ProcessLookupError):
+                os.killpg(asked.pid, signal.SIGKILL)
+            asked.wait()
